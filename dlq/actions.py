@@ -53,8 +53,8 @@ SELECT FROM headrace.letters WHERE id = ANY (ARRAY(
 """).format(open=sql.SQL(OPEN_STATES))
 # With every later letter of the row that waits for it, and for none between them that may still be applied: a delete
 # that keeps what its row has for its next key may.
-_DISCARD = sql.SQL("""
-WITH chosen AS MATERIALIZED (
+_CHAIN = sql.SQL("""
+chosen AS MATERIALIZED (
     SELECT * FROM headrace.letters l
     WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s) AND l.state IN ({open})
 ), rows AS (
@@ -71,7 +71,16 @@ WITH chosen AS MATERIALIZED (
         )
     ) AS o
     WHERE waits AND given_up >= coalesce(applied, 0)
-), locked AS (
+)
+""").format(
+    open=sql.SQL(OPEN_STATES),
+    ordered=sql.SQL(ORDERED.format(goes="l.id = ANY (%(ids)s)")),
+    kind=BEHIND,
+    keeping=KEEPING,
+)
+_MANY = sql.SQL("WITH {chain} SELECT count(*) FROM chain").format(chain=_CHAIN)
+_DISCARD = sql.SQL("""
+WITH {chain}, locked AS (
     SELECT l.id FROM headrace.letters l
     WHERE l.id = ANY (ARRAY(SELECT id FROM chain)) AND l.state IN ({open})
     ORDER BY l.digest_a, l.digest_b, l."offset" FOR UPDATE
@@ -79,12 +88,7 @@ WITH chosen AS MATERIALIZED (
 UPDATE headrace.letters l
 SET state = 'discarded', reason = %(reason)s, closed_at = clock_timestamp(), due_at = NULL
 FROM locked WHERE l.id = locked.id RETURNING l.id
-""").format(
-    open=sql.SQL(OPEN_STATES),
-    ordered=sql.SQL(ORDERED.format(goes="l.id = ANY (%(ids)s)")),
-    kind=BEHIND,
-    keeping=KEEPING,
-)
+""").format(chain=_CHAIN, open=sql.SQL(OPEN_STATES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,12 @@ def discard(connection: psycopg.Connection, group: str, ids: Sequence[int], reas
         rows = connection.execute(_DISCARD, wanted).fetchall()
         release_keeping(connection, [row[0] for row in rows])
     return _done(ids, [row[0] for row in rows])
+
+
+def given_up(connection: psycopg.Connection, group: str, ids: Sequence[int]) -> int:
+    """How many letters would be given up by that, as things stand. Raises psycopg.Error."""
+    ((many,),) = connection.execute(_MANY, {"group": group, "ids": list(ids)}).fetchall()
+    return int(many)
 
 
 def _done(ids: Sequence[int], changed: Sequence[int]) -> Done:

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from consumer.binding.mapping import PLAIN, TableMapping
+from consumer.core.decision import Undecidable
 from consumer.core.failure import HeadraceError
 from consumer.core.schema_ref import SchemaRef, Space
 from consumer.core.target import TableName
@@ -157,12 +158,24 @@ class LetterDesk:
             dry_run,
         )
 
-    def discard(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False) -> Done:
-        """Give letters up, and with each what waits for it."""
-        what = "discard letters"
-        return self._done(
-            what, lambda: actions.discard(self.connection, self.group, numbers, said.reason), said, dry_run
-        )
+    def given_up(self, numbers: Sequence[int]) -> int:
+        """How many letters `discard` would give up, as things stand; nothing is locked."""
+        with translated("count letters"):
+            return actions.given_up(self.connection, self.group, numbers)
+
+    def discard(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False, expect: int | None = None) -> Done:
+        """Give letters up, and with each what waits for it; `expect`: how many, as whoever agreed to it was shown.
+
+        Raises Undecidable where it would be others by now, and gives none up.
+        """
+
+        def action() -> Done:
+            done = actions.discard(self.connection, self.group, numbers, said.reason)
+            if expect is not None and len(done.changed) != expect:
+                raise Undecidable(f"{len(done.changed)} letters would be given up, not {expect}; look again")
+            return done
+
+        return self._done("discard letters", action, said, dry_run)
 
     @contextmanager
     def export(self, selection: Selection, said: Note, *, payloads: bool = False) -> Iterator[Iterator[Exported]]:

@@ -231,15 +231,18 @@ def discard(
 ) -> None:
     """Give letters up, and with each what waits for it; their rows differ from the source until they change again.
 
-    Exit code 3 when there is no such letter, 4 when none is open or it is not agreed to, 5 when some are not.
+    Exit code 3 when there is no such letter, 4 when none is open, it is not agreed to or other letters would go by
+    then, 5 when some are not.
     """
     note = _note(reason, dry_run)
     with _asked(config) as desk:
         there = _there(desk, numbers)
-        if not dry_run:
-            many = len(desk.discard(there, note, dry_run=True).changed)
-            agreed(f"Give up {_letters(many)}?", yes=yes)
-        _ended(desk, numbers, desk.discard(there, note, dry_run=dry_run), "given up", dry_run=dry_run, output=output)
+        expect = None
+        if not (dry_run or yes):
+            expect = len(desk.discard(there, note, dry_run=True).changed)
+            agreed(f"Give up {_letters(expect)}?", yes=False)
+        done = desk.discard(there, note, dry_run=dry_run, expect=expect)
+        _ended(desk, numbers, done, "given up", dry_run=dry_run, output=output)
 
 
 @app.command("export")

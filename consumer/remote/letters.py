@@ -102,10 +102,10 @@ class RemoteLetters:
         return self._client.do(_Edit, f"/letters/{number}/edit", body).changed
 
     def replay(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False) -> Done:
-        return self._done("/letters/replay", numbers, said, dry_run)
+        return self._done("/letters/replay", numbers, said, dry_run=dry_run)
 
-    def discard(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False) -> Done:
-        return self._done("/letters/discard", numbers, said, dry_run)
+    def discard(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False, expect: int | None = None) -> Done:
+        return self._done("/letters/discard", numbers, said, dry_run=dry_run, expect=expect)
 
     @contextmanager
     def export(self, selection: Selection, said: Note, *, payloads: bool = False) -> Iterator[Iterator[Exported]]:
@@ -114,8 +114,8 @@ class RemoteLetters:
         with self._client.lines("/letter-export", **how) as lines:
             yield map(_exported, lines)
 
-    def _done(self, path: str, numbers: Sequence[int], said: Note, dry_run: bool) -> Done:
-        body = {"letters": list(numbers), "reason": said.reason, "dry_run": dry_run}
+    def _done(self, path: str, numbers: Sequence[int], said: Note, **how: bool | int | None) -> Done:
+        body = {"letters": list(numbers), "reason": said.reason, **how}
         done = self._client.do(_Tried, path, body)
         return Done(done.changed, done.left)
 

@@ -20,6 +20,7 @@ from tests.admin.conftest import Clients
 from tests.admin.scene import CANARY, HOSTILE, Shop
 from tests.admin.serving import served
 from tests.admin.test_guard import word
+from tests.pg.words import behind
 
 PAGES = [
     "/",
@@ -223,6 +224,26 @@ def test_a_huge_value_is_shown_bounded(shop: Shop, here: httpx.Client) -> None:
     """The page stays one."""
     page = here.get(f"/letters/{shop.bad(2, note='x' * 5_000_000)}/content")
     assert (page.status_code, len(page.text) < 1_000_000) == (200, True)
+
+
+def test_no_more_letters_are_given_up_than_the_page_said(shop: Shop, here: httpx.Client) -> None:
+    """Those that go are counted, not all that stand behind it: what waits for another one does not go."""
+    letter, other = shop.bad(2), shop.bad(2)
+    behind(shop.session, other)
+    path = f"/letters/{letter}"
+    page = here.get(path)
+    shown = re.findall(r'name="expect" value="(\d+)"', page.text)
+    assert (shown, "Give it up Not now" in said(page)) == (["1"], True)
+
+    shop.session.execute("UPDATE headrace.letters SET state = 'held' WHERE id = %s", (other,))
+    assert "Give it up, and 2 behind it" in said(here.get(path))
+    sent = {"csrf": word(here, path), "reason": "ticket 1", "expect": "1"}
+    refused = here.post(f"{path}/discard", data=sent)
+    assert (refused.status_code, "3 letters would be given up, not 1" in refused.text) == (409, True)
+    assert (shop.state(letter), shop.audit()) == ("dead", [])
+    assert here.post(f"{path}/discard", data={**sent, "expect": "3"}).headers["location"] == f"{path}?said=discarded"
+    again = here.post(f"{path}/discard", data=sent)
+    assert (again.status_code, "is discarded already" in again.text) == (409, True)
 
 
 def test_a_letter_is_edited_and_sent_from_its_page(shop: Shop, here: httpx.Client) -> None:

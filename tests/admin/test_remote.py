@@ -39,6 +39,7 @@ from dlq.value_search import Wanted
 from tests.admin.conftest import secret
 from tests.admin.scene import CANARY, Shop
 from tests.admin.serving import served
+from tests.pg.words import behind
 
 NOTE = Note("me", "ticket 1")
 PATCH = [{"op": "replace", "path": "/after/status", "value": "paid"}]
@@ -142,6 +143,18 @@ def test_letters_are_found_shown_edited_sent_and_given_up(shop: Shop, side: Side
     done = side.letters.discard([letters[1]], NOTE)
     assert (done.changed, shop.state(letters[1])) == ((letters[1],), "discarded")
     assert side.letters.discard([letters[1]], NOTE).left == (letters[1],)
+
+
+def test_no_more_letters_are_given_up_than_were_agreed_to(shop: Shop, side: Side) -> None:
+    """What came behind one since goes with it, so nothing goes; nor does less than that."""
+    letter = shop.bad(2)
+    many = len(side.letters.discard([letter], NOTE, dry_run=True).changed)
+    later = behind(shop.session, letter)
+    for other in (many, 3):
+        with pytest.raises(Undecidable, match=f"2 letters would be given up, not {other}; look again"):
+            side.letters.discard([letter], NOTE, expect=other)
+    assert (shop.state(letter), shop.state(later), shop.audit()) == ("dead", "held", [])
+    assert side.letters.discard([letter], NOTE, expect=2).changed == (letter, later)
 
 
 def test_an_edit_that_does_not_fit_is_refused(shop: Shop, side: Side) -> None:

@@ -3,8 +3,13 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,8 +20,9 @@ from typer.testing import CliRunner
 from consumer.cli import app
 from consumer.core.target import TableName
 from dlq.letters import Letter
-from tests.pg.words import CANARY, KEYS, VALUES, WORD, Bad
+from tests.pg.words import CANARY, KEYS, VALUES, WORD, Bad, behind
 
+_ROOT = Path(__file__).parents[2]
 Command = Callable[..., Result]
 REGISTRY = "http://127.0.0.1:1/words"
 HOSTILE = "=1+1\x1b[2J\u202e[bold]<b>"
@@ -109,6 +115,43 @@ def test_what_waits_is_given_up_too(session: psycopg.Connection, command: Comman
     result = command("discard", letter, "--reason", "known nonsense", "--yes")
     assert (result.exit_code, state(session, letter)) == (0, "discarded")
     assert "1 given up" in result.stdout
+
+
+@contextmanager
+def asked(*words: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`headrace dlq` on a terminal, and where a person answers it."""
+    command = [sys.executable, "-m", "consumer", "dlq", *map(str, words)]
+    here, there = os.openpty()
+    with subprocess.Popen(
+        command, stdin=there, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=_ROOT
+    ) as process:
+        try:
+            yield process, here
+        finally:
+            process.kill()
+    os.close(there)
+    os.close(here)
+
+
+@pytest.mark.usefixtures("command")
+@pytest.mark.parametrize(("later", "code", "then"), [(False, 0, "discarded"), (True, 4, "dead")])
+def test_no_more_letters_are_given_up_than_somebody_agreed_to(
+    session: psycopg.Connection, bad: Bad, later: bool, code: int, then: str
+) -> None:
+    """What comes behind a letter while the question stands would go with it."""
+    letter = bad()
+    with asked("discard", letter, "--reason", "ticket 1") as (process, answers):
+        assert process.stderr is not None
+        question = b""
+        while (byte := process.stderr.read(1)) not in (b"", b"]"):
+            question += byte
+        if later:
+            behind(session, letter)
+        os.write(answers, b"y\n")
+        said = process.stderr.read()
+        assert (process.wait(60), question) == (code, b"Give up one letter? [y/N")
+    assert (b"2 letters would be given up, not 1; look again" in said) == later
+    assert state(session, letter) == then
 
 
 @pytest.mark.parametrize(

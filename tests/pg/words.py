@@ -36,6 +36,18 @@ def last(session: psycopg.Connection, group: str) -> int:
     return int(row[0])
 
 
+def behind(session: psycopg.Connection, letter: int) -> int:
+    """A change of a letter's row that came right behind it and waits for it; returns its id."""
+    shared = """group_name, topic, partition, kind, error_type, component, operation, detail, remedy, table_name,
+        digest_a, digest_b"""
+    query = f"""
+        INSERT INTO headrace.letters (state, "offset", {shared})
+        SELECT 'held', "offset" + 1000, {shared} FROM headrace.letters WHERE id = %s RETURNING id
+    """
+    ((number,),) = session.execute(query.encode(), (letter,)).fetchall()
+    return int(number)
+
+
 def letters_of(session: psycopg.Connection, sink: PostgresSink, table: TableName, group: str) -> Bad:
     """Makes a dead letter of a change (`x`: of one that is cut); returns its id."""
     sink.seed({})

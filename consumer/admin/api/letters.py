@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from consumer.admin.api.answers import Listed, Tried, listed
 from consumer.admin.asking import Doored
-from consumer.admin.inputs import After, Chosen, Id, Input, Limit, Numbers, Reasoned
+from consumer.admin.inputs import LARGEST, After, Chosen, Id, Input, Limit, Numbers, Reasoned
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.roles import Role
@@ -41,6 +41,12 @@ class Doing(Reasoned):
 
     letters: Annotated[Numbers, Field(min_length=1)]
     dry_run: bool = False
+
+
+class GivingUp(Doing):
+    """The same, agreed to. `expect`: how many letters a dry run says are given up; null for however many it is."""
+
+    expect: Annotated[int, Field(ge=0, le=LARGEST)] | None = None
 
 
 class Editing(Reasoned):
@@ -173,10 +179,11 @@ def replay(doors: Doored, asker: Asker, wanted: Doing) -> Tried:
 
 @routes.post("/letters/discard")
 @needs(Role.OPERATOR)
-def discard(doors: Doored, asker: Asker, wanted: Doing) -> Tried:
-    """Give letters up, and with each what waits for it."""
+def discard(doors: Doored, asker: Asker, wanted: GivingUp) -> Tried:
+    """Give letters up, and with each what waits for it. Refused when it would be more or fewer than expected."""
     with doors.through(doors.letters) as desk:
-        done = desk.discard(wanted.letters, wanted.note(asker.name), dry_run=wanted.dry_run)
+        note = wanted.note(asker.name)
+        done = desk.discard(wanted.letters, note, dry_run=wanted.dry_run, expect=wanted.expect)
     return Tried(changed=list(done.changed), left=list(done.left), dry_run=wanted.dry_run)
 
 

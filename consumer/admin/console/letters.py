@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Form as Sent
 from fastapi import Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import Field
 
 from consumer.admin.asking import Doored
 from consumer.admin.console.content import fields, lines, patch
@@ -12,7 +13,7 @@ from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.guide import guide
 from consumer.admin.console.rendering import render
 from consumer.admin.console.timeline import history
-from consumer.admin.inputs import After, Chosen, Id, Input, Reasoned, Text
+from consumer.admin.inputs import LARGEST, After, Chosen, Id, Input, Reasoned, Text
 from consumer.admin.problems import Absent
 from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
@@ -36,6 +37,12 @@ class Searched(Input):
     text: Text = ""
     state: Text = "open"
     said: Text = ""
+
+
+class GivingUp(Form):
+    """Give a letter up. `expect`: how many the page said that go."""
+
+    expect: Annotated[int, Field(ge=1, le=LARGEST)]
 
 
 class Listing(Chosen):
@@ -85,13 +92,14 @@ def letter(request: Request, doors: Doored, number: Id) -> Response:
     """One letter, without what its record holds."""
     with doors.through(doors.letters) as desk:
         found = _whole(desk, number)
-        words = desk.schema_words(number)
+        words, goes = desk.schema_words(number), desk.given_up([number])
     return render(
         request,
         "letter.html",
         whole=found,
         letter=found.letter,
         words=words,
+        goes=goes,
         trace_url=doors.trace_url.replace("{trace_id}", found.trace) if found.trace else "",
         history=history(found),
         guide=guide(found),
@@ -159,12 +167,13 @@ def replay(doors: Doored, asker: Asker, number: Id, sent: Annotated[Form, Sent()
 
 @routes.post("/letters/{number}/discard")
 @needs(Role.OPERATOR)
-def discard(doors: Doored, asker: Asker, number: Id, sent: Annotated[Form, Sent()]) -> Response:
+def discard(doors: Doored, asker: Asker, number: Id, sent: Annotated[GivingUp, Sent()]) -> Response:
     """Give it up, and what waits for it."""
     with doors.through(doors.letters) as desk:
         found = _whole(desk, number)
-        if not desk.discard([number], sent.note(asker.name)).changed:
+        if found.letter.state not in OPEN:
             raise Undecidable(f"letter {number} is {found.letter.state} already")
+        desk.discard([number], sent.note(asker.name), expect=sent.expect)
     return back(f"/letters/{number}", "discarded")
 
 
