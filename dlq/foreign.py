@@ -103,7 +103,8 @@ def recognised(record: Record) -> Foreign:
     origin = next((origin for origin in origins if origin is not None), None)
     last = families[-1] if families else None
     failure = _failure(last, said[last.name], known=origin is not None) if last else _UNKNOWN
-    return Foreign(family=last.name if last else UNKNOWN, origin=origin, failure=failure)
+    pointer = said.get("headrace", {}).get("pointer", ())[-1:] == [b"true"]
+    return Foreign(family=last.name if last else UNKNOWN, origin=origin, failure=failure, pointer=pointer)
 
 
 def _families(headers: Sequence[Header]) -> Iterable[Family]:

@@ -20,12 +20,13 @@ class DeadRecord:
 class Foreign:
     """What a dead record says of itself: whose it is, where it was first, and why it could not be taken.
 
-    `origin` is None where its headers do not say it.
+    `origin` is None where its headers do not say it. `pointer`: it has no value because it only says where that is.
     """
 
     family: str
     origin: RecordRef | None
     failure: Failure
+    pointer: bool = False
 
 
 Recognise = Callable[[Record], Foreign]

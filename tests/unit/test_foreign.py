@@ -1,7 +1,7 @@
 """Dead letters of other consumers: whose they are and which record they were, by their headers as those write them."""
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import example, given
@@ -11,6 +11,8 @@ from consumer.core.foreign import Foreign
 from consumer.core.letters import Record
 from consumer.core.records import Header, RecordRef, TopicPartition
 from dlq.foreign import FAMILIES, PREFIXES, UNKNOWN, recognised
+from dlq.headers import encode
+from tests.unit.test_headers import HEAD
 
 PLACE = RecordRef(TopicPartition("dead", 0), 7)
 ORIGIN = RecordRef(TopicPartition("shop.public.orders", 2), 41)
@@ -138,6 +140,15 @@ def test_each_family_is_known_by_its_headers(
     )  # fmt: skip
     assert failure.detail == detail
     assert CANARY not in str(failure)
+
+
+@pytest.mark.parametrize("pointer", [False, True])
+def test_a_copy_that_only_points_to_its_record_is_known(pointer: bool) -> None:
+    """Another group's keeps the record's key; nor is it another one once somebody else could not take it."""
+    ours = encode(replace(HEAD, origin=ORIGIN, pointer=pointer), [DEBEZIUM])
+    for found in (said(*ours), said(*ours, *spring(topic="dead", partition=0, offset=3))):
+        assert (found.origin, found.pointer) == (ORIGIN, pointer)
+    assert not said(*HEADRACE, ("headrace.pointer", None)).pointer
 
 
 def test_spring_numbers_are_read_byte_for_byte() -> None:

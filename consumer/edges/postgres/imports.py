@@ -80,16 +80,16 @@ ORDER BY w.topic, w.partition, w."offset", w.found
 ON CONFLICT (group_name, topic, partition, "offset") WHERE state IN ({open}) DO NOTHING
 RETURNING id, imported_offset
 """).format(open=_OPEN)
-# the open letter of a record, if it holds the same; a record without a body says nothing else than where it was
+# the open letter of a record, if it holds the same; one without a body says where it was, and perhaps its key
 _SAME = sql.SQL("""
 SELECT w.found FROM unnest(
     %(topic)s::text[], %(partition)s::int[], %(offset)s::bigint[], %(found)s::bigint[], %(key)s::bytea[],
-    %(value)s::bytea[]
-) AS w(topic, partition, "offset", found, key, value)
+    %(value)s::bytea[], %(bare)s::bool[]
+) AS w(topic, partition, "offset", found, key, value, bare)
 JOIN headrace.letters l ON l.group_name = %(group)s AND l.topic = w.topic AND l.partition = w.partition
     AND l."offset" = w."offset" AND l.state IN ({open})
 LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
-WHERE (w.key IS NULL AND w.value IS NULL)
+WHERE (w.bare AND (w.key IS NULL OR b.letter_id IS NULL OR b.key IS NOT DISTINCT FROM w.key))
    OR (b.letter_id IS NOT NULL AND b.key IS NOT DISTINCT FROM w.key AND b.value IS NOT DISTINCT FROM w.value)
 """).format(open=_OPEN)
 _FAR = """
@@ -195,6 +195,7 @@ class PostgresImports:
             "group": self._group,
             "key": [dead.record.key for dead, _ in records],
             "value": [dead.record.value for dead, _ in records],
+            "bare": [_is_bare(read) for read in records],
         }
         return {row[0] for row in connection.execute(_SAME, values)}
 
@@ -210,9 +211,9 @@ def _origin(read: _Read) -> RecordRef:
 
 
 def _is_bare(read: _Read) -> bool:
-    """Whether it has no body, as of share groups: then its letter points to its origin."""
+    """Whether it has no body, as of share groups and copies of Headrace: then its letter points to its origin."""
     dead, foreign = read
-    return foreign.origin is not None and dead.record.key is None and dead.record.value is None
+    return foreign.origin is not None and dead.record.value is None and (foreign.pointer or dead.record.key is None)
 
 
 def _apart(read: _Read) -> _Read:

@@ -1,0 +1,65 @@
+"""Dead letters of others that are of one record, and those that only point to theirs."""
+
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from consumer.core.records import RecordRef
+from consumer.core.search import Ending
+from consumer.core.target import TableName
+from consumer.edges.postgres.imports import PostgresImports
+from consumer.edges.postgres.sink import PostgresSink
+from dlq.headers import encode
+from tests.pg.conftest import Pools
+from tests.pg.landing import Landing
+from tests.pg.test_imports import ORIGIN, Reading, connect, dead
+from tests.pg.unplaced import FIELDS, OLD, OTHER, Scene
+from tests.unit.test_headers import HEAD
+
+
+@pytest.fixture
+def reading(session: psycopg.Connection, pools: Pools, group: str) -> Reading:
+    """Nothing was read yet; up to a kilobyte is kept with a letter."""
+    return Reading(session, PostgresImports(pools(), group, 1024), group)
+
+
+@pytest.fixture
+def scene(session: psycopg.Connection, sink: PostgresSink, pools: Pools, schema: str, group: str) -> Scene:
+    """A partition that is read by this group, whose row was there before."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text, amount int)")
+    session.execute(f"INSERT INTO {schema}.t VALUES (1, 'first', 0)")
+    sink.seed({})
+    return Scene(session, sink, pools(), group, Landing(sink, TableName(schema, "t"), FIELDS))
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_copy_of_another_group_that_points_to_its_record_is_applied_from_there(
+    scene: Scene, reading: Reading, large: bool
+) -> None:
+    """It has the record's key, if that is not too large, and no value, which is no tombstone."""
+    scene.skip(OLD)
+    scene.apply(OTHER)
+    origin = RecordRef(scene.landing.at, 0)
+    headers = encode(replace(HEAD, origin=origin, pointer=True, keyless=large), ())
+    key = None if large else scene.log[0][0]
+    assert reading.read(dead(0, headers, key, None), dead(1, headers, key, None)).letters == 1
+    query = "SELECT count(*) FROM headrace.letters l JOIN headrace.letter_bytes b ON b.letter_id = l.id"
+    assert scene.session.execute(f"{query} WHERE l.group_name = %s", (scene.group,)).fetchone() == (0,)
+    scene.replay()
+    assert scene.search() == [Ending.CLEAR]
+    scene.come_back()
+    assert (scene.states(), scene.rows()[0]) == ("0a", (1, "old", 1))
+
+
+def test_a_copy_that_points_to_a_record_is_the_same_where_its_key_is(reading: Reading) -> None:
+    """As far as both are known; what has another key was another record."""
+    pointing = encode(replace(HEAD, origin=ORIGIN, pointer=True), ())
+    stored = reading.read(
+        dead(0, connect(ORIGIN)),
+        dead(1, pointing, value=None),
+        dead(2, pointing, key=None, value=None),
+        dead(3, pointing, key=b"other", value=None),
+    )
+    assert (stored.letters, stored.known) == (2, 2)
+    assert [row[2] for row in reading.letters()] == [5, 3]
