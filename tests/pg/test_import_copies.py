@@ -63,3 +63,21 @@ def test_a_copy_that_points_to_a_record_is_the_same_where_its_key_is(reading: Re
     )
     assert (stored.letters, stored.known) == (2, 2)
     assert [row[2] for row in reading.letters()] == [5, 3]
+
+
+def test_a_record_that_is_too_large_to_be_kept_is_one_letter(reading: Reading) -> None:
+    """Its letter has no bytes to be compared; what is kept in full is of another record, as far as anyone can see."""
+    large = b"v" * 2000
+    stored = reading.read(
+        dead(0, connect(ORIGIN), value=large),
+        dead(1, connect(ORIGIN), value=large),
+        dead(2, connect(ORIGIN), value=b"other"),
+    )
+    assert (stored.letters, stored.known) == (2, 1)
+    assert [row[2] for row in reading.letters()] == [5, 2]
+
+
+def test_a_large_record_is_not_that_of_a_letter_with_other_bytes(reading: Reading) -> None:
+    """It is compared where that is possible."""
+    stored = reading.read(dead(0, connect(ORIGIN)), dead(1, connect(ORIGIN), value=b"v" * 2000))
+    assert (stored.letters, stored.known) == (2, 0)

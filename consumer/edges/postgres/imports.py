@@ -80,16 +80,18 @@ ORDER BY w.topic, w.partition, w."offset", w.found
 ON CONFLICT (group_name, topic, partition, "offset") WHERE state IN ({open}) DO NOTHING
 RETURNING id, imported_offset
 """).format(open=_OPEN)
-# the open letter of a record, if it holds the same; one without a body says where it was, and perhaps its key
+# The open letter of a record, if it holds the same. A record without a body says where it was, and perhaps its key; of
+# two that are too large to be kept, nothing else is known than that both were there.
 _SAME = sql.SQL("""
 SELECT w.found FROM unnest(
     %(topic)s::text[], %(partition)s::int[], %(offset)s::bigint[], %(found)s::bigint[], %(key)s::bytea[],
-    %(value)s::bytea[], %(bare)s::bool[]
-) AS w(topic, partition, "offset", found, key, value, bare)
+    %(value)s::bytea[], %(bare)s::bool[], %(large)s::bool[]
+) AS w(topic, partition, "offset", found, key, value, bare, large)
 JOIN headrace.letters l ON l.group_name = %(group)s AND l.topic = w.topic AND l.partition = w.partition
     AND l."offset" = w."offset" AND l.state IN ({open})
 LEFT JOIN headrace.letter_bytes b ON b.letter_id = l.id
 WHERE (w.bare AND (w.key IS NULL OR b.letter_id IS NULL OR b.key IS NOT DISTINCT FROM w.key))
+   OR (b.letter_id IS NULL AND w.large)
    OR (b.letter_id IS NOT NULL AND b.key IS NOT DISTINCT FROM w.key AND b.value IS NOT DISTINCT FROM w.value)
 """).format(open=_OPEN)
 _FAR = """
@@ -196,6 +198,7 @@ class PostgresImports:
             "key": [dead.record.key for dead, _ in records],
             "value": [dead.record.value for dead, _ in records],
             "bare": [_is_bare(read) for read in records],
+            "large": [dead.record.size > self._inline for dead, _ in records],
         }
         return {row[0] for row in connection.execute(_SAME, values)}
 
