@@ -42,7 +42,7 @@ class DeadTopics(Protocol):
 
 
 class Imports(Protocol):
-    """How far the topics were read. Raises Transient."""
+    """How far the topics were read. Raises Transient; `store` also Persistent."""
 
     def claim(self, spans: Mapping[TopicPartition, Span], seconds: float) -> Due | None:
         """A partition with something to be read, which nobody else gets for so many seconds.
@@ -55,7 +55,8 @@ class Imports(Protocol):
     def store(self, piece: Piece) -> Stored | None:
         """Write letters and how far the partition was read, in one transaction.
 
-        None when somebody else has read on meanwhile: then nothing is written.
+        None when somebody else has read on meanwhile: then nothing is written; nor is it where a record can't have a
+        letter, because an open one of another record has its place in the topic, which is raised.
         """
         ...
 

@@ -5,15 +5,18 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from consumer.core.failure import Persistent
+from consumer.core.foreign import Stored
 from consumer.core.records import RecordRef
 from consumer.core.search import Ending
 from consumer.core.target import TableName
 from consumer.edges.postgres.imports import PostgresImports
 from consumer.edges.postgres.sink import PostgresSink
+from dlq.actions import discard
 from dlq.headers import encode
 from tests.pg.conftest import Pools
 from tests.pg.landing import Landing
-from tests.pg.test_imports import ORIGIN, Reading, connect, dead
+from tests.pg.test_imports import DEAD, ORIGIN, Reading, connect, dead
 from tests.pg.unplaced import FIELDS, OLD, OTHER, Scene
 from tests.unit.test_headers import HEAD
 
@@ -81,3 +84,33 @@ def test_a_large_record_is_not_that_of_a_letter_with_other_bytes(reading: Readin
     """It is compared where that is possible."""
     stored = reading.read(dead(0, connect(ORIGIN)), dead(1, connect(ORIGIN), value=b"v" * 2000))
     assert (stored.letters, stored.known) == (2, 0)
+
+
+@pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.provokes("record.imported")
+def test_a_record_whose_place_is_that_of_an_open_letter_is_waited_for(
+    reading: Reading, session: psycopg.Connection, group: str, anew: bool
+) -> None:
+    """Of a topic that was made anew, or because of headers that lead there: it is read when that letter is closed."""
+    reading.read(dead(0, () if anew else connect(RecordRef(DEAD, 3))))
+    start, topic = (0, "second") if anew else (1, "first")
+    assert reading.claim(topic_id=topic).wanted.start == start
+    new = [dead(offset, (), value=b"other %d" % offset) for offset in range(start, 4)]
+    for _ in range(2):
+        with pytest.raises(Persistent, match="open letter") as refused:
+            reading.store(*new, topic_id=topic)
+    ((letter, state),) = session.execute("SELECT id, state FROM headrace.letters WHERE group_name = %s", (group,))
+    assert f"letter {letter}" in refused.value.failure.remedy
+    assert state == "dead"
+
+    discard(session, group, [letter], "known")
+    assert reading.store(*new, topic_id=topic) == Stored(at=DEAD, letters=len(new), known=0)
+    assert reading.imports.far()[0].next_offset == 4
+
+
+def test_a_record_that_stands_under_its_own_place_is_known_when_it_is_read_again(reading: Reading) -> None:
+    """As after somebody had set the reading back: it has its letter."""
+    records = [dead(0, connect(ORIGIN)), dead(1, connect(ORIGIN), value=b"other"), dead(2, ()), dead(3, (), None, None)]
+    assert reading.read(*records).letters == 4
+    reading.session.execute("UPDATE headrace.imports SET next_offset = 0 WHERE group_name = %s", (reading.group,))
+    assert reading.read(*records) == Stored(at=DEAD, letters=0, known=4)

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
+from consumer.core.failure import Persistent, failed, located
 from consumer.core.foreign import DeadRecord, Foreign, Piece, Span, Stored
 from consumer.core.kinds import KINDS
 from consumer.core.letters import OPEN_STATES, Letter, State
@@ -98,6 +99,11 @@ _FAR = """
 SELECT topic, partition, next_offset, letters, known, lost FROM headrace.imports
 WHERE group_name = %s ORDER BY topic, partition
 """
+_TAKEN = sql.SQL("""
+SELECT id FROM headrace.letters
+WHERE group_name = %s AND topic = %s AND partition = %s AND "offset" = %s AND state IN ({open})
+""").format(open=_OPEN)
+_IMPORTED = KINDS["record.imported"]
 _OTHER = "; the record that its headers name has an open letter with other bytes"
 
 _Read = tuple[DeadRecord, Foreign]
@@ -161,15 +167,29 @@ class PostgresImports:
     def _written(self, connection: psycopg.Connection, at: TopicPartition, records: Sequence[_Read]) -> int:
         """Write letters; returns how many. A record whose letter is open already, with the same bytes, is no new one.
 
-        One with other bytes is taken for another record: its headers may lie, or its topic was made anew.
+        One with other bytes is taken for another record: its headers may lie, or its topic was made anew. Raises
+        Persistent where another's letter has its own place as well.
         """
-        first = self._insert(connection, at, records)
-        left = [read for read in records if _place(read) not in first]
-        if not left:
-            return len(first)
-        same = self._same(connection, left)
-        apart = [_apart(read) for read in left if _place(read) not in same]
-        return len(first) + len(self._insert(connection, at, apart))
+        written = self._insert(connection, at, records)
+        left = [read for read in records if _place(read) not in written]
+        same = self._same(connection, left) if left else set()
+        others = [read for read in left if _place(read) not in same]
+        for read in others:
+            if read[1].origin is None:
+                raise self._taken(connection, read[0].record.ref)
+        apart = self._written(connection, at, [_apart(read) for read in others]) if others else 0
+        return len(written) + apart
+
+    def _taken(self, connection: psycopg.Connection, place: RecordRef) -> Persistent:
+        """Why a record of a dead-letter topic can't be a letter now."""
+        row = connection.execute(_TAKEN, (self._group, *place.at, place.offset)).fetchone()
+        letter = f"letter {row[0]}" if row else "the letter of that place"
+        detail = "an open letter of another record has its place: its topic was made anew, or headers led there"
+        remedy = (
+            f"Discard {letter} (headrace dlq show says what it holds): the rest of the partition is read when it is "
+            "closed."
+        )
+        return Persistent(located(failed(_IMPORTED, "postgres", "import letters", detail, remedy=remedy), *place))
 
     def _insert(self, connection: psycopg.Connection, at: TopicPartition, records: Sequence[_Read]) -> set[int]:
         """Returns the places of those that were written."""
