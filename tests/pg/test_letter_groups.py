@@ -1,9 +1,15 @@
 """Letters that failed in the same way are one group; counts follow every change of a letter."""
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 from psycopg import sql
 
+from consumer.core.failure import failed
+from consumer.core.kinds import KINDS
+from consumer.core.letters import State, Verdict
+from consumer.edges.postgres import standing
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.tallies import sum_up
 from consumer.ports.target import Retention
@@ -91,6 +97,33 @@ def test_a_letter_that_fails_in_another_way_changes_its_group(session: psycopg.C
     )
     found = {one.kind: one.states for one in groups(session, group, Selection(), 9)}
     assert found == {"record.checks": {"dead": 1}, "record.value": {"dead": 1}}
+
+
+def test_a_group_was_seen_when_its_letters_failed_again(session: psycopg.Connection, group: str) -> None:
+    """In the same way, so that their number stays; what is written of them otherwise is no failure."""
+    write(session, group, 2, state="retrying")
+    ids = [
+        row[0] for row in session.execute("SELECT id FROM headrace.letters WHERE group_name = %s ORDER BY id", (group,))
+    ]
+    session.execute("UPDATE headrace.letter_tallies SET seen_at = '2020-01-01' WHERE group_name = %s", (group,))
+    session.execute("UPDATE headrace.letters SET failed_at = '2020-01-01' WHERE group_name = %s", (group,))
+    rows = "SELECT count(*) FROM headrace.letter_tallies WHERE group_name = %s"
+    before = session.execute(rows, (group,)).fetchone()
+    session.execute("UPDATE headrace.letters SET published_attempt = 1 WHERE group_name = %s", (group,))
+    assert session.execute(rows, (group,)).fetchone() == before
+
+    why = replace(failed(KINDS["record.value"], "test", "test", "d"), remedy="Look at it.", field="after.price")
+    for attempt in (1, 2):
+        verdict = Verdict(id=ids[0], attempt=attempt, state=State.RETRYING, failure=why, delay=60)
+        assert standing.settle(session, [verdict])
+        query = "SELECT max(failed_at) FROM headrace.letters WHERE group_name = %s"
+        ((last,),) = session.execute(query, (group,)).fetchall()
+        (found,) = groups(session, group, Selection(), 9)
+        assert (found.last_seen_at, found.states) == (last, {"retrying": 2})
+        assert last.year > 2020
+    sum_up(session, group, 1.0)
+    assert session.execute(rows, (group,)).fetchone() == (1,)
+    assert groups(session, group, Selection(), 9) == [found]
 
 
 def test_rows_of_counts_are_summed_up(session: psycopg.Connection, group: str) -> None:
