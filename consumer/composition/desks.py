@@ -22,9 +22,11 @@ from consumer.composition.binding_settings import mappings
 from consumer.composition.comparing import acts, appends, comparison, source_channel
 from consumer.composition.doctor_desk import FOR_PAGES, doctor_of
 from consumer.composition.edge_settings import (
+    breaker,
     connect_of,
     frames,
     kafka_settings,
+    one_session,
     registry_of,
     secret_of,
     session_settings,
@@ -32,11 +34,9 @@ from consumer.composition.edge_settings import (
 from consumer.composition.reloading import Reloading
 from consumer.composition.undo_acts import undo_acts
 from consumer.composition.weighing import weigher_of
-from consumer.core.breaking import BreakerLimits
 from consumer.core.decision import Undecidable
 from consumer.core.letters import Record
 from consumer.core.records import RecordRef
-from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.descriptors import scarce
 from consumer.edges.kafka.ages import KafkaAges
 from consumer.edges.kafka.config import selects
@@ -50,7 +50,6 @@ from consumer.edges.postgres.idle import IdleSessions
 from consumer.edges.postgres.lookup import LookingCatalog
 from consumer.edges.postgres.migrate import require, upgrade
 from consumer.edges.postgres.outlook import PostgresOutlook
-from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.workflows import PostgresWorkflows
@@ -134,14 +133,11 @@ def letter_desk(settings: Settings, idle: IdleSessions | None = None) -> Iterato
     Raises HeadraceError.
     """
     kafka = kafka_settings(settings)
-    breaker = CircuitBreaker(
-        "registry", BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
-    )
     # people may look at a standby
     session = replace(_person(settings, "letters", idle), writes=False)
     with ExitStack() as opened:
         connection = opened.enter_context(_lent(session, idle))
-        registry = registry_of(settings, breaker)
+        registry = registry_of(settings, breaker(settings, "registry"))
         opened.callback(registry.close)
 
         @cache
@@ -154,8 +150,7 @@ def letter_desk(settings: Settings, idle: IdleSessions | None = None) -> Iterato
 
         @cache
         def weigher() -> Weigher:
-            limits = PoolLimits(size=1)
-            pool = opened.enter_context(closing(TargetPool(session, CircuitBreaker("target"), limits)))
+            pool = opened.enter_context(closing(one_session(settings, session)))
             weigher = weigher_of(settings, LookingCatalog(pool, settings.kafka.group), registry)
             opened.callback(weigher.binder.close)
             return weigher
@@ -209,7 +204,7 @@ def workflow_turns(settings: Settings) -> Iterator[PostgresWorkflows]:
     with (
         closing(connect(session)) as connection,
         closing(comparison(lambda: settings, "workflows", kafka)) as compared,
-        closing(TargetPool(session, CircuitBreaker("target"), PoolLimits(size=1))) as pool,
+        closing(one_session(settings, session)) as pool,
     ):
         # workers migrate, commands don't
         require(connection)
@@ -229,7 +224,7 @@ def import_desk(settings: Settings, topics: Sequence[str]) -> Iterator[ImportDes
     with closing(connect(session)) as connection:
         # workers migrate, commands don't
         require(connection)
-    with closing(TargetPool(session, CircuitBreaker("target"), PoolLimits(size=1))) as pool:
+    with closing(one_session(settings, session)) as pool:
         imports = dead_letters.imports(settings, pool)
         with closing(dead_letters.importer(settings, imports, topics)) as importer:
             yield ImportDesk(pool, settings.kafka.group, importer, imports)
@@ -281,8 +276,7 @@ def group_lookout(settings: Settings) -> Iterator[Lookout]:
     kafka = kafka_settings(settings)
     # a server that takes no writes may be asked
     session = replace(session_settings(settings, "lookout"), writes=False)
-    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
-    with closing(TargetPool(session, CircuitBreaker("target", limits), PoolLimits(size=1))) as pool:
+    with closing(one_session(settings, session)) as pool:
         sources = LookoutSources(
             outlook=PostgresOutlook(pool, settings.kafka.group),
             workers=lambda: pool.ask(lambda session: fleet.workers(session, settings.kafka.group)),

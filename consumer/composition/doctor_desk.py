@@ -5,9 +5,11 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 
 from consumer.composition.edge_settings import (
+    breaker,
     connect_of,
     kafka_settings,
     letter_topics,
+    one_session,
     registry_http,
     registry_of,
     session_settings,
@@ -20,13 +22,11 @@ from consumer.core.doctor.settings import chosen
 from consumer.core.doctor.tables import Fit
 from consumer.core.doctor.target import Wants
 from consumer.core.records import TopicPartition
-from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.examining import KafkaExamining
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.machine import Machine
 from consumer.edges.postgres.examining import PostgresExamining
 from consumer.edges.postgres.lookup import LookingCatalog
-from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.registry_examining import RegistryExamining
 from consumer.inspection.doctor import Asked, Plan, doctor
 from consumer.inspection.trying import Trial
@@ -76,8 +76,8 @@ class _Trying:
         settings = self.settings
         session = replace(session_settings(settings, "doctor"), writes=False)
         with ExitStack() as opened:
-            pool = opened.enter_context(closing(TargetPool(session, CircuitBreaker("target"), PoolLimits(size=1))))
-            registry = opened.enter_context(closing(registry_of(settings, CircuitBreaker("registry"))))
+            pool = opened.enter_context(closing(one_session(settings, session)))
+            registry = opened.enter_context(closing(registry_of(settings, breaker(settings, "registry"))))
             origins = opened.enter_context(closing(KafkaOrigins(kafka_settings(settings))))
             weigher = weigher_of(settings, LookingCatalog(pool, settings.kafka.group), registry)
             opened.callback(weigher.binder.close)

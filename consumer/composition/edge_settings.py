@@ -22,6 +22,7 @@ from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.kafka.config import KafkaSettings
 from consumer.edges.postgres.aside import LetterBounds
+from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.source import SourceSettings
 from consumer.edges.registry import HttpRegistry
@@ -178,6 +179,16 @@ def session_settings(settings: Settings, worker: str) -> SessionSettings:
     )
 
 
+def breaker(settings: Settings, server: str) -> CircuitBreaker:
+    """A closed one, with the limits that are set."""
+    return CircuitBreaker(server, BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset))
+
+
+def one_session(settings: Settings, session: SessionSettings) -> TargetPool:
+    """A pool of one session, for who closes it. Nothing is opened yet."""
+    return TargetPool(session, breaker(settings, "target"), PoolLimits(size=1))
+
+
 def connect_client(settings: Settings) -> HttpConnect | None:
     """Kafka Connect, for who closes it; None where none is set. Raises Refused for a password that can't be read."""
     said = settings.connect
@@ -190,8 +201,7 @@ def connect_client(settings: Settings) -> HttpConnect | None:
         timeout=said.timeout,
         ca_file=authorities(said.ca_file, "connect.ca_file"),
     )
-    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
-    return HttpConnect(how, CircuitBreaker("connect", limits))
+    return HttpConnect(how, breaker(settings, "connect"))
 
 
 @contextmanager

@@ -10,13 +10,13 @@ from typing import Protocol
 
 from consumer.background.recording import Recorder
 from consumer.composition.edge_settings import (
+    breaker,
     kafka_settings,
     session_settings,
 )
 from consumer.composition.heard import Heard
 from consumer.composition.heeding import TableNames
 from consumer.composition.reloading import Reloading
-from consumer.core.breaking import BreakerLimits
 from consumer.core.flags import Switches
 from consumer.edges import descriptors
 from consumer.edges.breaker import CircuitBreaker
@@ -59,16 +59,14 @@ class Connections:
 @contextmanager
 def connections(settings: Settings, name: str) -> Iterator[Connections]:
     """Nothing is opened yet; all is closed afterwards."""
-    limits = BreakerLimits(failures=settings.breaker.failures, reset=settings.breaker.reset)
-    breaker = CircuitBreaker("target", limits)
-    target = settings.target
+    away, target = breaker(settings, "target"), settings.target
     pool_limits = PoolLimits(size=target.pool_size, idle=target.pool_idle, lifetime=target.pool_lifetime)
-    with closing(TargetPool(session_settings(settings, name), breaker, pool_limits)) as pool:
+    with closing(TargetPool(session_settings(settings, name), away, pool_limits)) as pool:
         record = PostgresHealing(pool, settings.kafka.group, name)
         yield Connections(
             pool=pool,
-            target=breaker,
-            registry=CircuitBreaker("registry", limits),
+            target=away,
+            registry=breaker(settings, "registry"),
             recorder=Recorder(record, settings.healing.keep_hours),
         )
 

@@ -8,19 +8,25 @@ import psycopg
 
 from consumer.applying.apart import Apart
 from consumer.applying.rereading import Rereading
-from consumer.composition.edge_settings import frames, kafka_settings, registry_of, session_settings, source_settings
+from consumer.composition.edge_settings import (
+    breaker,
+    frames,
+    kafka_settings,
+    one_session,
+    registry_of,
+    session_settings,
+    source_settings,
+)
 from consumer.composition.undoing import Batch, Undo, Undoing
 from consumer.composition.weighing import weigher_of
 from consumer.core.decision import Undecidable
 from consumer.core.framing import Datum
 from consumer.core.schema_ref import SchemaRef
 from consumer.core.workflow import Outcome, Task, Turn
-from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.kafka.offsets import KafkaOffsets
 from consumer.edges.kafka.origins import KafkaOrigins
 from consumer.edges.postgres import audit, undone
 from consumer.edges.postgres.lookup import LookingCatalog
-from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.source import whole_rows
 from consumer.edges.postgres.translate import translated
 from consumer.edges.postgres.undone import Undone
@@ -144,8 +150,8 @@ def _undoing(settings: Settings, name: str, connection: psycopg.Connection) -> I
     kafka = kafka_settings(settings)
     session = replace(session_settings(settings, name), writes=False)
     with ExitStack() as opened:
-        pool = opened.enter_context(closing(TargetPool(session, CircuitBreaker("target"), PoolLimits(size=1))))
-        registry = opened.enter_context(closing(registry_of(settings, CircuitBreaker("registry"))))
+        pool = opened.enter_context(closing(one_session(settings, session)))
+        registry = opened.enter_context(closing(registry_of(settings, breaker(settings, "registry"))))
         offsets = KafkaOffsets(kafka)
         origins = opened.enter_context(closing(Rereading(KafkaOrigins(kafka), offsets)))
         weigher = weigher_of(settings, LookingCatalog(pool, settings.kafka.group), registry, _MOST)
