@@ -16,11 +16,13 @@ from consumer.core.failure import HeadraceError
 from consumer.core.schema_ref import SchemaRef, Space
 from consumer.core.target import TableName
 from consumer.core.wording import HIDDEN
+from consumer.edges.postgres import audit
+from consumer.edges.postgres.audit import About
 from consumer.edges.postgres.catalog import read_table
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
-from dlq import actions, decisions, letters
+from dlq import actions, letters
 from dlq.actions import Done
 from dlq.difference import Difference, Weigher, difference
 from dlq.edit import NotEdited, edit, editable
@@ -78,13 +80,13 @@ class LetterDesk:
     def payload(self, number: int, said: Note, *, original: bool = False) -> Payload | None:
         """What a letter holds; that somebody looked is written down first."""
         with translated("read payload"):
-            decisions.note(self.connection, self.group, said, "view payload", [number])
+            self._write("view payload", said, [number])
             return payload(self.connection, self.group, number, self.sources, original=original)
 
     def difference(self, number: int, said: Note, *, original: bool = False) -> Difference | None:
         """What a letter would make of its row; that somebody looked is written down first."""
         with translated("compare letter"):
-            decisions.note(self.connection, self.group, said, "view payload", [number])
+            self._write("view payload", said, [number])
             held = held_by(self.connection, self.group, number, self.sources.fetch, original=original)
             if held is None:
                 return None
@@ -125,7 +127,7 @@ class LetterDesk:
     def editable(self, number: int, said: Note) -> dict[str, Any]:
         """A dead letter's row as a patch finds it under `/after/`; that somebody looked is written down first."""
         with translated("read payload"):
-            decisions.note(self.connection, self.group, said, "view payload", [number])
+            self._write("view payload", said, [number])
             found = editable(self.connection, self.group, number, self.sources)
         return {
             name: HIDDEN if name in found.hidden and value is not None else value
@@ -140,12 +142,19 @@ class LetterDesk:
         try:
             with self._deciding("edit letter", dry_run):
                 changed = edit(self.connection, self.group, number, patch, said.actor, self.sources)
-                decisions.note(self.connection, self.group, said, "edit letter", [number], {"columns": list(changed)})
+                audit.write(
+                    self.connection,
+                    self.group,
+                    "edit letter",
+                    {"columns": list(changed)},
+                    said,
+                    About(letters=[number]),
+                )
         except NotEdited:
-            self._tried(number, said)
+            self._write("try edit", said, [number])
             raise
         if dry_run:
-            self._tried(number, said)
+            self._write("try edit", said, [number])
         return changed
 
     def replay(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False) -> Done:
@@ -183,20 +192,21 @@ class LetterDesk:
         if payloads:
             with translated("export letters"):
                 details: dict[str, object] = {"letters": self.count(selection), "selection": shown(selection)}
-                decisions.note(self.connection, self.group, said, "export payloads", [], details)
+                self._write("export payloads", said, (), details)
         sources = self.sources if payloads else None
         with translated("export letters"), exported(self.connection, self.group, selection, sources) as found:
             yield found
 
-    def _tried(self, number: int, said: Note) -> None:
-        with translated("edit letter"):
-            decisions.note(self.connection, self.group, said, "try edit", [number])
+    def _write(
+        self, what: str, said: Note, letters: Sequence[int], details: Mapping[str, object] | None = None
+    ) -> None:
+        audit.write(self.connection, self.group, what, details or {}, said, About(letters=letters))
 
     def _done(self, what: str, action: Callable[[], Done], said: Note, dry_run: bool) -> Done:
         with self._deciding(what, dry_run):
             done = action()
             if done.changed:
-                decisions.note(self.connection, self.group, said, what, done.changed)
+                self._write(what, said, done.changed)
         return done
 
     @contextmanager

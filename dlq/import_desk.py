@@ -8,11 +8,11 @@ from psycopg import Connection
 from consumer.background.importing import Importer
 from consumer.core.foreign import Span, Stored
 from consumer.core.records import TopicPartition
+from consumer.edges.postgres import audit
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.ports.desk import Note
 from consumer.ports.imports import Far, Imports
-from dlq.decisions import note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class ImportDesk:
 
         def noted(connection: Connection) -> None:
             with transaction(connection, "note import"):
-                note(connection, self.group, said, "import letters", [], details)
+                audit.write(connection, self.group, "import letters", details, said)
 
         self.pool.ask(noted)
         while stored := self.importer.step(spans):

@@ -17,9 +17,9 @@ from psycopg.types.json import Jsonb
 from consumer.core.decision import Undecidable
 from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobState
 from consumer.core.steering import Steer, offered
+from consumer.edges.postgres import audit
 from consumer.edges.postgres.session import transaction
 from consumer.ports.desk import Note
-from dlq.decisions import note
 from dlq.preview import GOES, THESE, Rules, judged, known
 from dlq.selection import Selection
 
@@ -186,7 +186,7 @@ def create(connection: psycopg.Connection, group: str, order: Order) -> int:
         if order.these and order.these != _these(connection, job):
             raise Undecidable(f"other {filled} letters would go now than were shown; look again")
         details = {"job": job, "kind": order.rules.kind, "letters": filled, "selection": shown(order.selection)}
-        note(connection, group, order.said, "create job", [], details)
+        audit.write(connection, group, "create job", details, order.said)
     return int(job)
 
 
@@ -221,7 +221,7 @@ def decide(connection: psycopg.Connection, group: str, job: int, decision: Steer
         connection.execute(_DECIDE, {"job": job, "state": to, "why": why})
         cancelled = connection.execute(_CANCEL, (job,)).rowcount if decision is Steer.CANCEL else 0
         details = {"job": job, "from": row[0], "cancelled": cancelled}
-        note(connection, group, said, f"{decision} job", [], details)
+        audit.write(connection, group, f"{decision} job", details, said)
     return True
 
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import psycopg
 
 from consumer.core.decision import Undecidable
+from consumer.edges.postgres import audit
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
 from consumer.ports.recovering import Repair
-from dlq.decisions import note
 from dlq.signals import Dialect, Unquotable, collection, condition, portions, quoted, signal
 from dlq.source_again import Channel
 
@@ -54,7 +54,7 @@ class RepairDesk:
             raise Undecidable(f"{repair.keys} rows would be asked for, not {expect}; look again")
         with transaction(self.connection, "ask source"):
             details: dict[str, object] = {"workflow": number, "rows": repair.keys, "signals": repair.signals}
-            note(self.connection, self.group, said, "ask source", [], details)
+            audit.write(self.connection, self.group, "ask source", details, said)
         for each in signals:
             self.channel.send(self.channel.topic, self.channel.prefix.encode(), each)
         return repair

@@ -19,12 +19,13 @@ from consumer.core.envelope import Column, read_key_schema
 from consumer.core.framing import FRAME
 from consumer.core.letters import OPEN_STATES, Record
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.edges.postgres import audit
+from consumer.edges.postgres.audit import About
 from consumer.edges.postgres.letter_bytes import kept_headers
 from consumer.edges.postgres.memory import recall_source
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
-from dlq.decisions import note
 from dlq.payload import Sources
 from dlq.schemas import NoSchema, ref_of, schema_of
 from dlq.selection import Selection, letters_meant, parameters
@@ -95,7 +96,7 @@ class SourceDesk:
             raise Undecidable(f"{wanted.keys} rows would be asked for, not {expect}; look again")
         with transaction(self.connection, "ask source"):
             details: dict[str, object] = {"rows": wanted.keys, "signals": wanted.signals}
-            note(self.connection, self.group, said, "ask source", wanted.letters, details)
+            audit.write(self.connection, self.group, "ask source", details, said, About(letters=wanted.letters))
         for each in signals:
             self.channel.send(self.channel.topic, self.channel.prefix.encode(), each)
         return wanted

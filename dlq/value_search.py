@@ -17,9 +17,9 @@ from consumer.core.decision import Undecidable
 from consumer.core.failure import HeadraceError, Transient
 from consumer.core.framing import Datum
 from consumer.core.jobs import SEARCH
+from consumer.edges.postgres import audit
 from consumer.edges.postgres.session import transaction
 from consumer.ports.desk import Note
-from dlq.decisions import note
 from dlq.filter import MOST, Comparison, Condition, matches
 from dlq.jobs import shown, with_room
 from dlq.payload import GONE, Sources, held_by, read_part
@@ -93,7 +93,7 @@ def create(connection: psycopg.Connection, group: str, wanted: Wanted) -> int | 
         if not filled:
             raise _Nothing
         connection.execute(_COUNTED, (filled, job))
-        note(connection, group, wanted.said, "search payloads", [], {"job": job, "letters": filled, **asked})
+        audit.write(connection, group, "search payloads", {"job": job, "letters": filled, **asked}, wanted.said)
         return int(job)
     return None
 

@@ -256,7 +256,7 @@ def test_an_export_has_what_letters_hold_only_if_it_is_asked_for(
     held = command("export", "--payload", "--reason", "ticket 2")
     words = [json.loads(line)["payload"]["value"]["values"]["after"]["word"] for line in held.stdout.splitlines()]
     assert words == [CANARY] * 3
-    assert decided(session, group) == [("export payloads", "ticket 2", [])]
+    assert decided(session, group) == [("export payloads", "ticket 2", None)]
     table = command("export", "--payload", "--reason", "ticket 2", "--output", "csv")
     assert CANARY in next(csv.DictReader(io.StringIO(table.stdout)))["payload"]
 
