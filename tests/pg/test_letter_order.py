@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import psycopg
 import pytest
 
-from consumer.core.letters import Standing
+from consumer.core.letters import Standing, State, Verdict
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.turns import Known, Room, turns
 from consumer.edges.postgres import standing
@@ -57,3 +57,17 @@ def test_a_rows_letters_come_to_an_end_one_by_one(
         query = "SELECT id FROM headrace.letters WHERE group_name = %s AND state = 'retrying'"
         released = [row[0] for row in session.execute(query, (group,))]
         assert [one.ref for one in left if one.id in released] == in_turn(left)[:1]
+
+
+@pytest.mark.parametrize("letters", [CIRCLE, *map(drawn, range(12))])
+def test_what_has_its_turn_together_is_closed_together(
+    session: psycopg.Connection, group: str, letters: Sequence[tuple[int, int]]
+) -> None:
+    """The order is that of when all were open: else what is closed first would take another one's place from it."""
+    left = place(letters, session, group)
+    while left:
+        now = set(in_turn(left))
+        verdicts = [Verdict(id=one.id, attempt=one.attempt, state=State.APPLIED) for one in left if one.ref in now]
+        with session.transaction():
+            assert standing.settle(session, verdicts)
+        left = [one for one in left if one.ref not in now]

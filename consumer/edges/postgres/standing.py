@@ -53,6 +53,7 @@ WHERE l.id = ANY (%(ids)s) AND NOT EXISTS (
     SELECT FROM headrace.letters o
     WHERE o.group_name = l.group_name AND o.table_name = l.table_name
       AND o.digest_a = l.digest_a AND o.digest_b = l.digest_b AND o.id <> l.id AND {before} AND o.state IN ({open})
+      AND o.id <> ALL (%(closing)s)
     OFFSET 0
 )
 """).format(open=_OPEN, before=_BEFORE)
@@ -227,12 +228,14 @@ def settle(connection: psycopg.Connection, verdicts: Sequence[Verdict]) -> bool:
     # as long as what they wait for is open
     if held and (_settled(connection, held) < len(held) or _unfollowed(connection, _ids(held))):
         return False
+    applied = [verdict for verdict in rest if verdict.state is State.APPLIED]
+    closing = [verdict.id for verdict in rest if verdict.state not in OPEN]
+    # as long as all are open: what is closed no longer says which partition is the older one
+    if applied and len(_unfollowed(connection, _ids(applied), closing)) < len(applied):
+        return False
     if rest and _settled(connection, rest) < len(rest):
         return False
-    applied = [verdict for verdict in rest if verdict.state is State.APPLIED]
-    if applied and len(_unfollowed(connection, _ids(applied))) < len(applied):
-        return False
-    release_next(connection, [verdict.id for verdict in rest if verdict.state not in OPEN])
+    release_next(connection, closing)
     release_keeping(connection, [verdict.id for verdict in rest if verdict.state is State.DEAD])
     return True
 
@@ -294,7 +297,7 @@ def alone(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]
     return _unfollowed(connection, ids)
 
 
-def _unfollowed(connection: psycopg.Connection, ids: Sequence[int]) -> list[RecordRef]:
-    """Those that have no older open letter in front of them."""
-    rows = connection.execute(_UNFOLLOWED, {"ids": list(ids)}).fetchall()
+def _unfollowed(connection: psycopg.Connection, ids: Sequence[int], closing: Sequence[int] = ()) -> list[RecordRef]:
+    """Those that have no older open letter in front of them, but for such as are about to be closed with them."""
+    rows = connection.execute(_UNFOLLOWED, {"ids": list(ids), "closing": list(closing)}).fetchall()
     return [RecordRef(TopicPartition(row[0], row[1]), row[2]) for row in rows]
