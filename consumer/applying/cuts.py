@@ -60,6 +60,15 @@ def handed_on(work: Work, found: Reconsider) -> bool:
     return 0 < len(unique) <= _MOST_HANDED_ON and sum(map(len, work.slices)) > 1
 
 
+def apart(work: Work, held: Mapping[RecordRef, Failure]) -> list[Step]:
+    """What is held for a letter that does not stand in front of it, once both are known, comes in a batch before or
+    behind that one; a record that is alone stops its partition.
+    """
+    if sum(map(len, work.slices)) > 1:
+        return halved(replace(work, freed=frozenset()))
+    return [Stopped(ref.at, located(held[ref], ref.at, ref.offset)) for ref in work.freed & held.keys()]
+
+
 def smaller(work: Work) -> list[Step]:
     """What a batch met that was too much, or in the way of others, its two parts may not meet."""
     return halved(work) if sum(map(len, work.slices)) > 1 else [work]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from consumer.applying.busy import Busy
-from consumer.applying.cuts import Step, each_topic, halved, handed_on, reconsidered, smaller, without_table
+from consumer.applying.cuts import Step, apart, each_topic, halved, handed_on, reconsidered, smaller, without_table
 from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
 from consumer.applying.patience import Patience
@@ -66,7 +66,10 @@ class Recourse:
         waits = self._wait(lambda: self.dependents.of_records(work.slices, found.refused))
         if not waits and handed_on(work, found):
             return halved(work)
-        return [replace(work, plan=None, refused=reconsidered(work.refused, found))]
+        if not work.freed.isdisjoint(found.refused):
+            return apart(work, found.refused)
+        freed = work.freed | found.freed
+        return [replace(work, plan=None, refused=reconsidered(work.refused, found), freed=freed)]
 
     def put_off(self, work: Work, error: Transient, seconds: float) -> list[Step]:
         """What is to be done after a try that took so long, and failed for a reason that time may heal."""

@@ -34,6 +34,8 @@ class Work:
     refused: Mapping[RecordRef, Failure] = field(default_factory=dict)
     # those of them of whose key the target can make nothing, so that their letters are of no row
     rowless: frozenset[RecordRef] = frozenset()
+    # records of it that were held to wait for others, and did not have to
+    freed: frozenset[RecordRef] = frozenset()
     # its bytes have closed it
     full: bool = False
     # its records are letters that came back

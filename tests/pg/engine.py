@@ -46,6 +46,8 @@ from tests.unit.patient import patient
 POLICY = Policy(budgets={ErrorType.TRANSIENT: Budget(attempts=9, waited=3600.0)}, tiers=(0.0,))
 NEW_KEY, OLD_KEY = "__debezium.newkey", "__debezium.oldkey"
 Row = Mapping[str, Any]
+# tries of one batch and its parts: more of them are no end in sight
+MOST_TRIES = 1000
 
 
 @dataclass
@@ -144,7 +146,8 @@ class Engine:
             dependents=Dependents(self._sink, self.topics),
         )
         self._handover = Handover(max_bytes=1 << 30, max_batches=1000)
-        patience = patient(self._sink)
+        patience, self._tries = patient(self._sink), 0
+        patience.beat = self._try
         watch = TopicWatch(self.topics, binder.look_again)
         holdings = Holdings(self._sink, watch, self._handover, patience, TablePolicy())
         self._applier = Applier(self._sink, shop, self._handover, holdings, patience)
@@ -182,10 +185,10 @@ class Engine:
         self.lsn -= 1
         self.change("c", new, partition=partitions[1], moving=True)
 
-    def damaged(self, row: Row) -> None:
+    def damaged(self, row: Row, *, partition: int = 0) -> None:
         """A change that does not decode."""
-        self.change("u", row)
-        values = self.topics.logs[self.at[0]].values
+        self.change("u", row, partition=partition)
+        values = self.topics.logs[self.at[partition]].values
         values[-1] = (values[-1] or b"")[:-1]
 
     def tombstone(self, row: Row, partition: int = 0) -> None:
@@ -219,6 +222,7 @@ class Engine:
             work = self._batch(size, [self.at[number] for number in order] or self.at)
             if work is None:
                 return
+            self._tries = 0
             self._handover.offer(work)
         self._turns()
 
@@ -233,6 +237,10 @@ class Engine:
                 log = Log([copy.key], [copy.value], [tuple(encode(copy.head, copy.headers))])
                 piece = replace(_slice(lane, part.epoch, 0, 1, log), start=start, end=start + 1, offsets=[start])
                 assert self._returns.work([replace(piece, headers=lambda _, log=log: log.headers[0])]).waits == {}
+
+    def _try(self) -> None:
+        self._tries += 1
+        assert self._tries < MOST_TRIES, "a batch is planned anew without end"
 
     def _turns(self) -> None:
         """Until nobody has anything to do or to say."""

@@ -117,6 +117,31 @@ def test_so_it_is_for_a_record_that_does_not_decode(
     assert [state for _, _, state, _ in engine.letters(session)] == ["dead", "held"]
 
 
+@pytest.mark.parametrize("kind", ALIKE)
+@pytest.mark.parametrize(
+    ("order", "states", "found"), [((0, 1), ["dead"], ("old", 3)), ((1, 0), ["held", "dead"], ("old", 1))]
+)
+def test_what_comes_first_of_two_partitions_does_not_wait_for_the_other(
+    session: psycopg.Connection,
+    engines: Callable[..., Engine],
+    kind: str,
+    order: tuple[int, int],
+    states: list[str],
+    found: tuple[str, int],
+) -> None:
+    """Keys that are written in two ways stand in two partitions; one batch has both."""
+    engine, (one, two) = engines(kind, partitions=2), ALIKE[kind]
+    engine.change("c", {"code": one, "doc": "old", "n": 1})
+    engine.run()
+    engine.change("u", {"code": one, "doc": UNAVAILABLE, "n": 3})
+    engine.damaged({"code": two, "doc": "new", "n": 2}, partition=1)
+    engine.run(order=order)
+
+    assert [state for _, _, state, _ in engine.letters(session)] == states
+    assert [row[1:] for row in engine.rows(session)] == [found]
+    assert engine.stopped == {}
+
+
 def test_another_collation_is_another_row_to_open_letters(
     session: psycopg.Connection, engines: Callable[..., Engine], schema: str
 ) -> None:

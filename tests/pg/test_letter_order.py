@@ -7,9 +7,15 @@ import psycopg
 import pytest
 
 from consumer.core.letters import Standing, State, Verdict
+from consumer.core.markers import UNAVAILABLE
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.target import TableName
 from consumer.core.turns import Known, Room, turns
 from consumer.edges.postgres import standing
+from consumer.edges.postgres.sink import PostgresSink
+from tests.pg.conftest import Pools
+from tests.pg.engine import Engine
+from tests.pg.lettered import FIELDS, row
 
 _LETTER = """INSERT INTO headrace.letters (group_name, topic, partition, "offset", state, kind, error_type, component,
     operation, detail, remedy, table_name, digest_a, digest_b)
@@ -71,3 +77,32 @@ def test_what_has_its_turn_together_is_closed_together(
         with session.transaction():
             assert standing.settle(session, verdicts)
         left = [one for one in left if one.ref not in now]
+
+
+@pytest.fixture
+def engine(session: psycopg.Connection, sink: PostgresSink, pools: Pools, schema: str, group: str) -> Engine:
+    """A table that takes no 666, and a row of it that has letters in two partitions; the first one failed first."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text, n int CHECK (n <> 666))".encode())
+    made = Engine(sink, pools(), group, TableName(schema, "t"), FIELDS, partitions=2)
+    made.change("c", row(1, "old", 1))
+    made.change("u", row(1, UNAVAILABLE, 2))
+    made.change("u", row(1, UNAVAILABLE, 666))
+    made.run()
+    made.change("u", row(1, "new", 666), partition=1)
+    made.run()
+    assert made.letters(session) == [(0, 2, "dead", "record.check"), (1, 0, "dead", "record.check")]
+    return made
+
+
+def test_what_is_read_again_in_front_of_the_oldest_letter_waits_for_none(
+    session: psycopg.Connection, engine: Engine, group: str
+) -> None:
+    """Its partition is the older one as long as that letter is open, so nothing of the other one is in front of it."""
+    back = "UPDATE headrace.positions SET next_offset = 1, epoch = epoch + 1 WHERE group_name = %s AND partition = 0"
+    session.execute(back, (group,))
+    engine.start()
+    engine.run(1)
+
+    assert engine.rows(session) == [(1, "old", 2)]
+    assert [state for _, _, state, _ in engine.letters(session)] == ["dead", "dead"]
+    assert engine.stopped == {}

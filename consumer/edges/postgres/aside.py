@@ -1,5 +1,6 @@
 """Letters in a batch's transaction: met by its rows, superseded, written, brought further."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from consumer.core.lettering import left_out
 from consumer.core.letters import BEHIND, KEEPING, Row, State, Verdict
 from consumer.core.plan import Aside, Plan, Stage
 from consumer.core.policy import Policy
-from consumer.core.records import RecordRef
+from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.target import TableName
 from consumer.core.writes import Action
 from consumer.edges.postgres import digests, letters, standing
@@ -117,7 +118,7 @@ class BatchLetters:
             with translated("look for letters", write.table):
                 met = digests.met(connection, self._group, staged)
             by = [(one, write.origins.ref(one.place)) for one in met]
-            older = [(one, ref) for one, ref in by if _is_older(one.origin, ref)]
+            older = _older(by)
             if write.action is Action.KEEP:
                 # what the letter changes is not in the table: it may come yet, or it is not kept
                 waiting |= {ref: _KEEPS for one, ref in older if not one.dead}
@@ -203,6 +204,22 @@ _BEHIND = failed(KINDS[BEHIND], "postgres", "look for letters", KINDS[BEHIND].si
 _KEEPS = replace(_BEHIND, operation=KEEPING)
 
 
-def _is_older(letter: RecordRef, ref: RecordRef) -> bool:
-    """Not so, when a position was set back and reads again what stands in front of the letter."""
-    return letter.at != ref.at or letter.offset < ref.offset
+def _older(by: Sequence[tuple[Met, RecordRef]]) -> list[tuple[Met, RecordRef]]:
+    """Those of the letters, all of some rows, that are older than the record of their row, as `OLDER` would have it of
+    the record's letter: that would be the last that failed.
+
+    So none is behind which a position was set back that reads again what stands in front of it.
+    """
+    first: dict[tuple[int, TopicPartition], int] = {}
+    for one, _ in by:
+        row = one.place, one.origin.at
+        first[row] = min(one.id, first.get(row, one.id))
+    return [
+        (one, ref)
+        for one, ref in by
+        if (
+            one.origin.offset < ref.offset
+            if one.origin.at == ref.at
+            else first[one.place, one.origin.at] < first.get((one.place, ref.at), math.inf)
+        )
+    ]
