@@ -119,7 +119,7 @@ class Searcher:
     def _seen(self, piece: Slice, traits: Traits | None) -> Seen:
         self._planner.marks.learn(self._searches.marks())
         incomplete = (traits is None or traits.compacted) and len(piece) < piece.end - piece.start
-        unapplied = self._searches.unapplied(OffsetRange(piece.at, piece.start, piece.end))
+        unapplied = self._searches.unapplied(piece.at, piece.offsets)
         return seen(self._planned(_without(piece, unapplied)), piece.end, incomplete=incomplete)
 
     def _planned(self, piece: Slice) -> Plan:

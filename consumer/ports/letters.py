@@ -107,8 +107,10 @@ class Searches(Protocol):
         """Ranges that hang the native decoder, of whatever partition."""
         ...
 
-    def unapplied(self, read: OffsetRange) -> frozenset[int]:
-        """Offsets of records that are not applied: their letters are open, or were given up."""
+    def unapplied(self, at: TopicPartition, offsets: Sequence[int]) -> frozenset[int]:
+        """Those of the offsets, which rise, whose records are not applied: their letters are open, or were given up, or
+        a person has had them passed.
+        """
         ...
 
     def note(self, stretch: Stretch, seen: Seen) -> Mapping[int, Ending]:

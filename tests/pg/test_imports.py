@@ -30,7 +30,7 @@ from dlq.preview import Fate, Rules, preview
 from dlq.selection import Selection
 from tests.pg.conftest import Pools
 from tests.pg.landing import Landing
-from tests.pg.unplaced import CUT, FIELDS, OLD, OTHER, PARTIAL, WHOLE, Scene, row
+from tests.pg.unplaced import CUT, FIELDS, OLD, OTHER, PARTIAL, WHOLE, Change, Scene, row
 
 DEAD = TopicPartition("sink-dlq", 0)
 ORIGIN = RecordRef(TopicPartition("shop", 1), 5)
@@ -300,6 +300,21 @@ def test_dead_letters_of_others_hide_no_change_from_a_search(scene: Scene, readi
     imported(scene, reading, 0)
     scene.replay()
     assert scene.search() == [Ending.SUPERSEDED]
+
+
+@pytest.mark.parametrize("later", [WHOLE, PARTIAL])
+@pytest.mark.parametrize("given_up", [True, False])
+def test_what_another_consumer_could_not_take_in_front_of_this_group_is_no_later_change(
+    scene: Scene, reading: Reading, later: Change, given_up: bool
+) -> None:
+    """Nobody has applied it; what stands between was applied by the other one."""
+    scene.skip(OLD, later)
+    imported(scene, reading)
+    second = imported(scene, reading, 1)
+    if given_up:
+        discard(scene.session, scene.group, [second], "enough")
+    scene.replay()
+    assert scene.search() == [Ending.CLEAR]
 
 
 def test_an_edit_of_it_is_applied(scene: Scene, reading: Reading) -> None:

@@ -75,6 +75,28 @@ def _columns_after(empty: psycopg.Connection, older: list[tuple[int, str]], then
     ).fetchall()
 
 
+def test_what_was_given_up_before_is_known_to_be_not_applied(empty: psycopg.Connection) -> None:
+    """Unless it was read again, or will be, as its position was set back."""
+    migrate(empty, migrations()[:36])
+    empty.execute(
+        "INSERT INTO headrace.positions (group_name, topic, partition, next_offset, epoch) VALUES ('g', 't', 0, 7, 1)"
+    )
+    empty.execute("""
+        INSERT INTO headrace.letters (group_name, topic, partition, "offset", state, kind, error_type, component,
+            operation, detail, remedy, closed_at)
+        SELECT 'g', 't', 0, n, CASE n WHEN 1 THEN 'dead' ELSE 'discarded' END, 'k', 'persistent', 'c', 'o', 'd', 'r',
+            now()
+        FROM unnest(ARRAY[1, 2, 5, 9]) AS n
+    """)
+    empty.execute("""
+        INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details, happened_at)
+        VALUES ('g', 'a person', 'set position', 't', 0, 'again', '{"to": 4}', now() + interval '1 s')
+    """)
+    migrate(empty)
+    found = empty.execute("SELECT start_offset, end_offset FROM headrace.unapplied").fetchall()
+    assert found == [(2, 3)]
+
+
 @pytest.mark.provokes("target.newer")
 def test_a_newer_schema_is_refused(empty: psycopg.Connection) -> None:
     """An older program must not write into what it does not know."""

@@ -1,5 +1,6 @@
 """The batch transaction: fence, expected offset, command tag, outcome of a commit in doubt."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -270,8 +271,8 @@ class Swallowing(PostgresSink):
         super().__init__(SessionSettings(dsn=dsn, worker="swallowing"), group)
         self.open()
 
-    def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
-        super()._finish(connection, plan)
+    def _finish(self, connection: psycopg.Connection, plan: Plan, durations: Mapping[str, float]) -> None:
+        super()._finish(connection, plan, durations)
         try:
             connection.execute("SELECT 1 / 0")
         except psycopg.errors.DivisionByZero:

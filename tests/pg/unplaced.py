@@ -17,7 +17,7 @@ from consumer.core.letters import Record, State
 from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
-from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
+from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.search import Ending, next_stretch, seen
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog
@@ -104,7 +104,7 @@ class Scene:
         piece = slice_of([self.landing.record(*change)], 0, other)
         self._write(replace(piece, epoch=taken.epoch))
 
-    def set_back(self, offset: int) -> None:
+    def set_to(self, offset: int) -> None:
         """A person sets the position, and the partition is taken anew."""
         decision = Decision(next_offset=offset, topic_id=None)
         with closing(PostgresDesk(self.sink.settings, self.group, discard)) as desk:
@@ -117,16 +117,16 @@ class Scene:
             piece = slice_of([self.log[offset]], offset, self.landing.at)
             self.sink.apply(self.planned(replace(piece, epoch=self.landing.taken.epoch)))
 
-    def stand_at(self, offset: int) -> None:
-        """Move the position, as if so much had been read."""
-        query = "UPDATE headrace.positions SET next_offset = %s WHERE group_name = %s AND topic = %s AND partition = %s"
-        self.session.execute(query, (offset, self.group, *self.landing.at))
+    def skip(self, *changes: Change) -> None:
+        """The next records, which stand in front of the place where this group begins."""
+        self.log += [self.landing.record(*change) for change in changes]
+        self.session.execute("DELETE FROM headrace.positions WHERE group_name = %s", (self.group,))
+        (self.landing.taken,) = self.sink.take({self.landing.at: Start(offset=len(self.log))})
 
-    def skip(self, change: Change) -> None:
-        """The next record, as one that was passed before this group began."""
+    def pass_by(self, change: Change) -> None:
+        """The next record, which a person has the position pass without applying it."""
         self.log.append(self.landing.record(*change))
-        query = "UPDATE headrace.positions SET next_offset = %s WHERE group_name = %s AND topic = %s AND partition = %s"
-        self.session.execute(query, (len(self.log), self.group, *self.landing.at))
+        self.set_to(len(self.log))
 
     def _append(self, record: tuple[bytes, bytes]) -> None:
         self.log.append(record)
@@ -210,7 +210,7 @@ class Scene:
         """Read the next records for what is searched; how that ends."""
         stretch = next_stretch(self.searches.claim(100, 0))
         end = min(stretch.end, stretch.start + most)
-        out = self.searches.unapplied(OffsetRange(self.landing.at, stretch.start, end))
+        out = self.searches.unapplied(self.landing.at, range(stretch.start, end))
         offsets = [offset for offset in range(stretch.start, end) if offset not in out]
         piece = slice_of([self.log[offset] for offset in offsets], stretch.start, self.landing.at)
         plan = self.planned(replace(piece, end=end, offsets=offsets))

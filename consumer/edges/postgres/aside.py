@@ -10,10 +10,10 @@ import psycopg
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.lettering import left_out
-from consumer.core.letters import BEHIND, KEEPING, Row, State, Verdict
+from consumer.core.letters import BEHIND, KEEPING, OPEN, Row, State, Verdict
 from consumer.core.plan import Aside, Plan, Stage
 from consumer.core.policy import Policy
-from consumer.core.records import RecordRef, TopicPartition
+from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.target import TableName
 from consumer.core.writes import Action
 from consumer.edges.postgres import digests, letters, standing
@@ -21,6 +21,7 @@ from consumer.edges.postgres.digests import Met
 from consumer.edges.postgres.guards import places_kept_out
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.translate import translated
+from consumer.edges.postgres.unapplied import of_no_row
 from consumer.ports.refusals import LettersFull, Reconsider, TableFault, library_faults
 
 
@@ -142,6 +143,19 @@ class BatchLetters:
                 standing.supersede(connection, sorted(older))
                 standing.close_applied(connection, sorted(own))
             self.closed += Counter({State.SUPERSEDED.value: len(older), State.APPLIED.value: len(own)})
+
+    def read_again(self, connection: psycopg.Connection, slices: Sequence[Slice], plan: Plan) -> None:
+        """What is read again is applied now: its letters of no row end, which no row meets, but for what the plan has
+        letters of again.
+        """
+        if not slices:
+            return
+        open_ones = {letter.record.ref for letter in plan.letters if letter.state in OPEN}
+        with translated("close letters"):
+            found = of_no_row(connection, self._group, slices)
+            closed = [number for number, ref in found if ref not in open_ones]
+            standing.close_applied(connection, closed)
+        self.closed += Counter({State.APPLIED.value: len(closed)})
 
     def write_refused(self, connection: psycopg.Connection, refused: Sequence[RefusedRows]) -> list[Aside] | None:
         """Write the letters of rows that the target refuses; None where the batch has to be planned anew for them."""

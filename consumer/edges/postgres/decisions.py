@@ -131,11 +131,11 @@ def carry_out_whole(
 
     Inside a transaction that holds its lock.
     """
-    epoch = carry_out(connection, *of, decision)
+    # first: of a topic that was made anew nothing stays noted, as if its own records had been given up
     if letters := given_up(connection, *of, decision):
         with translated("discard letters"):
             discard(connection, of[0], letters, note.reason)
-    return epoch, letters
+    return carry_out(connection, *of, decision), letters
 
 
 def begin_anew(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, start: Start) -> None:

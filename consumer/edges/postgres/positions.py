@@ -53,8 +53,11 @@ SET next_offset = w.next_offset, read_to = w.next_offset, updated_at = now(),
     source_at = coalesce(to_timestamp(w.source_ms / 1000.0), p.source_at),
     changed_at = coalesce(to_timestamp(w.changed_ms / 1000.0), p.changed_at)
 FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[])
-    AS w(topic, partition, next_offset, last_record, leader_epoch, source_ms, changed_ms)
+    AS w(topic, partition, next_offset, last_record, leader_epoch, source_ms, changed_ms),
+    headrace.positions o
 WHERE p.group_name = %s AND p.topic = w.topic AND p.partition = w.partition
+  AND o.group_name = p.group_name AND o.topic = p.topic AND o.partition = p.partition
+RETURNING p.topic, p.partition, o.furthest > o.next_offset
 """
 
 _STOP = """
@@ -183,8 +186,11 @@ def lock(
     return {TopicPartition(row[0], row[1]): (row[2], row[3]) for row in rows}
 
 
-def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice], times: SourceTimes) -> None:
-    """Set the positions to where the slices end, inside a transaction that holds their locks."""
+def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice], times: SourceTimes) -> list[Slice]:
+    """Set the positions to where the slices end, inside a transaction that holds their locks.
+
+    Returns those of the slices that begin in front of where their positions have been before.
+    """
     ordered = sorted(slices, key=lambda piece: piece.at)
     topics, numbers = _columns([piece.at for piece in ordered])
     ends = [piece.end for piece in ordered]
@@ -194,7 +200,9 @@ def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice], ti
     said = [times.get(piece.at) for piece in ordered]
     newest = [one and one.newest for one in said]
     changed = [one and one.changed for one in said]
-    connection.execute(_MOVE, (topics, numbers, ends, records, epochs, newest, changed, group))
+    rows = connection.execute(_MOVE, (topics, numbers, ends, records, epochs, newest, changed, group)).fetchall()
+    again = {TopicPartition(topic, partition) for topic, partition, passed in rows if passed}
+    return [piece for piece in ordered if piece.at in again]
 
 
 def stop(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, failure: Failure) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import psycopg
 
 from consumer.core.failure import Failure, Transient
-from consumer.edges.postgres import changes, jobs, ledger, letters, moved, tallies, workflows
+from consumer.edges.postgres import changes, jobs, ledger, letters, moved, tallies, unapplied, workflows
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import ConnectionLost
 from consumer.ports.target import Pruned, Retention
@@ -14,6 +14,7 @@ from consumer.ports.target import Pruned, Retention
 _BATCHES = 50_000
 _LETTERS = 2_000
 _MOVED = 2_000
+_PASSED = 2_000
 _ITEMS = 10_000
 _CHANGES = 2_000
 _KEYS = 10_000
@@ -25,6 +26,7 @@ def prune(connection: psycopg.Connection, group: str, keep: Retention) -> Pruned
     kinds: dict[str, Callable[[], bool]] = {
         "ledger": lambda: ledger.prune(connection, group, keep.ledger, _BATCHES) == _BATCHES,
         "letters": lambda: letters.prune(connection, group, closed, _LETTERS),
+        "what was passed": lambda: unapplied.prune(connection, group, closed, _PASSED) == _PASSED,
         "tallies": lambda: _summed_up(connection, group, closed),
         "kept columns": lambda: moved.prune(connection, keep.moved, _MOVED) == _MOVED,
         "jobs": lambda: jobs.prune(connection, group, closed, _ITEMS) == _ITEMS,

@@ -6,7 +6,7 @@ step says where it began.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -20,6 +20,7 @@ from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.staging import Staging
 from consumer.edges.postgres.translate import translated
+from consumer.edges.postgres.unapplied import unapplied
 
 # of one partition, whose turn is longest ago
 _CLAIM = """
@@ -42,21 +43,6 @@ RETURNING l.id, l.attempt, l.topic, l.partition, l."offset", l.searched, l.searc
     (SELECT count(*) FROM headrace.positions p WHERE p.group_name = l.group_name AND p.topic = l.topic) AS partitions,
     (SELECT extract(epoch FROM max(p.grown_at))::float8 FROM headrace.positions p
      WHERE p.group_name = l.group_name AND p.topic = l.topic) AS grown_at
-"""
-# Dead letters of other consumers say nothing of what is applied here. What was given up may have been read again since,
-# and is applied then, or has another letter.
-_UNAPPLIED = """
-SELECT l."offset" FROM headrace.letters l
-JOIN headrace.positions p ON (p.group_name, p.topic, p.partition) = (l.group_name, l.topic, l.partition)
-WHERE l.group_name = %s AND l.topic = %s AND l.partition = %s AND l."offset" >= %s AND l."offset" < %s
-  AND l.state IN ('retrying', 'held', 'dead', 'replaying', 'discarded') AND l.imported IS NULL
-  AND NOT (
-      l.state = 'discarded' AND l."offset" < p.next_offset AND EXISTS (
-          SELECT FROM headrace.audit a
-          WHERE a.group_name = l.group_name AND a.happened_at > l.closed_at AND a.action = 'set position'
-            AND a.topic = l.topic AND a.partition = l.partition AND (a.details ->> 'to')::bigint <= l."offset"
-      )
-  )
 """
 _THERE = "WHERE id = %(id)s AND attempt = %(attempt)s AND searched = %(start)s AND state IN ('retrying', 'replaying')"
 _GO_ON = f"UPDATE headrace.letters SET searched = %(upto)s, search_doubt = %(doubt)s {_THERE}"
@@ -106,12 +92,12 @@ class PostgresSearches:
     def marks(self) -> list[OffsetRange]:
         return self._pool.ask(lambda connection: memory.marks(connection, self._group))
 
-    def unapplied(self, read: OffsetRange) -> frozenset[int]:
-        def asked(connection: psycopg.Connection) -> list[Any]:
-            with translated("read letters"):
-                return connection.execute(_UNAPPLIED, (self._group, *read.at, read.start, read.end)).fetchall()
+    def unapplied(self, at: TopicPartition, offsets: Sequence[int]) -> frozenset[int]:
+        def asked(connection: psycopg.Connection) -> frozenset[int]:
+            with translated("read what is not applied"):
+                return unapplied(connection, self._group, at, offsets)
 
-        return frozenset(row[0] for row in self._pool.ask(asked))
+        return self._pool.ask(asked)
 
     def note(self, stretch: Stretch, seen: Seen) -> Mapping[int, Ending]:
         return self._pool.ask(lambda connection: self._noted(connection, stretch, seen))

@@ -251,8 +251,7 @@ class PostgresSink:
             check_deferred(connection, plan)
             _limit(connection, within and self.settings.batch_deadline)
             with translated("finish batch"):
-                self._ledger.applied(connection, plan, durations, self._aside.closed)
-                self._finish(connection, plan)
+                self._finish(connection, plan, durations)
         except BaseException as error:
             if isinstance(error, DataFault):
                 self._writer.take_care(plan.writes, error.table)
@@ -350,8 +349,10 @@ class PostgresSink:
         self._changer.change(connection, evolving)
         return time.perf_counter() - started
 
-    def _finish(self, connection: psycopg.Connection, plan: Plan) -> None:
-        positions.move(connection, self._group, plan.slices, plan.source_times)
+    def _finish(self, connection: psycopg.Connection, plan: Plan, durations: Mapping[str, float]) -> None:
+        again = positions.move(connection, self._group, plan.slices, plan.source_times)
+        self._aside.read_again(connection, again, plan)
+        self._ledger.applied(connection, plan, durations, self._aside.closed)
 
     def _commit(self, connection: psycopg.Connection, applied: Applied) -> None:
         try:

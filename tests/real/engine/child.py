@@ -51,8 +51,8 @@ class Unnoticed(PostgresSink):
 
     _batches = count(1)
 
-    def _finish(self, connection: Any, plan: Any) -> None:
-        super()._finish(connection, plan)
+    def _finish(self, connection: Any, plan: Any, durations: Any) -> None:
+        super()._finish(connection, plan, durations)
         if next(self._batches) % 4 == 0:
             with suppress(psycopg.errors.DivisionByZero):
                 connection.execute("SELECT 1 / 0")

@@ -1,0 +1,114 @@
+"""What a group has passed without applying it: noted whoever sets the position, and taken back when it is read."""
+
+import psycopg
+import pytest
+
+from consumer.core.records import Slice, TopicPartition
+from consumer.edges.postgres import positions
+from consumer.edges.postgres.sink import PostgresSink
+from consumer.edges.postgres.unapplied import prune, unapplied
+from consumer.ports.target import Start
+
+AT = TopicPartition("t", 0)
+SET = "UPDATE headrace.positions SET next_offset = %s, epoch = epoch + 1 WHERE group_name = %s"
+LETTER = """INSERT INTO headrace.letters (group_name, topic, partition, "offset", state, kind, error_type, component,
+    operation, detail, remedy)
+    VALUES (%s, 't', 0, %s, 'dead', 'record.decode', 'persistent', 'test', 'test', 'd', 'r')"""
+
+
+@pytest.fixture(autouse=True)
+def _begun(session: psycopg.Connection, sink: PostgresSink, group: str) -> None:
+    """The group begins at offset 10, and has passed 20 to 29 by a statement of a person's."""
+    sink.take({AT: Start(offset=10, topic_id="first")})
+    move(session, group, 10, 20)
+    session.execute(SET, (30, group))
+
+
+def move(session: psycopg.Connection, group: str, start: int, end: int) -> list[Slice]:
+    """A batch moves the position."""
+    return positions.move(session, group, [Slice(at=AT, epoch=1, start=start, end=end)], {})
+
+
+def noted(session: psycopg.Connection, group: str) -> list[tuple[int, int]]:
+    """The ranges that were passed."""
+    query = "SELECT start_offset, end_offset FROM headrace.unapplied WHERE group_name = %s ORDER BY 1"
+    return session.execute(query, (group,)).fetchall()
+
+
+def test_only_what_was_never_read_is_noted(session: psycopg.Connection, group: str) -> None:
+    """What lies in front of the furthest place is there, or was applied."""
+    for place in (12, 25, 40):
+        session.execute(SET, (place, group))
+    assert noted(session, group) == [(20, 30), (30, 40)]
+    assert unapplied(session, group, AT, [11, 19, 20, 35, 39, 40]) == {20, 35, 39}
+    assert unapplied(session, group, AT, []) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "left"),
+    [
+        (10, 20, [(20, 30)]),
+        (10, 22, [(22, 30)]),
+        (20, 30, []),
+        (22, 24, [(20, 22), (24, 30)]),
+        (28, 40, [(20, 28)]),
+        (30, 40, [(20, 30)]),
+    ],
+)
+def test_what_is_read_counts_as_applied(
+    session: psycopg.Connection, group: str, start: int, end: int, left: list[tuple[int, int]]
+) -> None:
+    """As far as it is; a batch that goes where none was before pays nothing."""
+    session.execute(SET, (start, group))
+    again = move(session, group, start, end)
+    assert [piece.at for piece in again] == ([AT] if start < 30 else [])
+    assert noted(session, group) == left
+
+
+def test_of_a_topic_that_was_made_anew_only_its_own_records_are_noted(session: psycopg.Connection, group: str) -> None:
+    """Offsets are those of other records then."""
+    anew = "UPDATE headrace.positions SET topic_id = 'second', next_offset = 5, epoch = epoch + 1 WHERE group_name = %s"
+    session.execute(anew, (group,))
+    assert noted(session, group) == [(0, 5)]
+    session.execute(SET, (7, group))
+    assert noted(session, group) == [(0, 5), (5, 7)]
+
+
+def test_where_a_group_began_goes_back_with_its_position(session: psycopg.Connection, group: str) -> None:
+    """From there on it reads everything itself."""
+    query = "SELECT first_offset, furthest FROM headrace.positions WHERE group_name = %s"
+    found = []
+    for place in (40, 5, 12):
+        session.execute(SET, (place, group))
+        found += session.execute(query, (group,)).fetchall()
+    assert found == [(10, 40), (5, 40), (5, 40)]
+
+
+def test_a_position_that_was_deleted_leaves_nothing_that_is_read_later(
+    session: psycopg.Connection, sink: PostgresSink, group: str
+) -> None:
+    """A partition without a position begins at its log's start."""
+    session.execute("DELETE FROM headrace.positions WHERE group_name = %s", (group,))
+    sink.take({AT: Start(offset=0)})
+    move(session, group, 0, 30)
+    assert noted(session, group) == []
+
+
+def test_what_a_letter_may_ask_for_is_kept(session: psycopg.Connection, group: str) -> None:
+    """Nobody does when none is open in front of it."""
+    session.execute(LETTER, (group, 15))
+    assert prune(session, group, 0, 10) == 0
+    session.execute("UPDATE headrace.letters SET state = 'applied' WHERE group_name = %s", (group,))
+    assert prune(session, group, 1, 10) == 0
+    assert prune(session, group, 0, 10) == 1
+    assert noted(session, group) == []
+
+
+def test_letters_that_are_given_up_are_noted(session: psycopg.Connection, group: str) -> None:
+    """And not those that end otherwise."""
+    for offset in (11, 12):
+        session.execute(LETTER, (group, offset))
+    close = 'UPDATE headrace.letters SET state = %s WHERE group_name = %s AND "offset" = %s'
+    session.execute(close, ("discarded", group, 11))
+    session.execute(close, ("superseded", group, 12))
+    assert noted(session, group) == [(11, 12), (20, 30)]
