@@ -8,6 +8,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,6 +31,8 @@ from tests.admin.serving import served
 
 ROLES = {"shop-operators": "operator", "shop-people": "viewer"}
 URL = "http://127.0.0.1:8470"
+# no certificates are needed, and to load them costs more than the request
+_get, _post = partial(httpx.get, timeout=30, verify=False), partial(httpx.post, timeout=30, verify=False)
 
 
 class Clock:
@@ -53,22 +56,22 @@ class Site:
 
     def asked(self, token: str, path: str = "/api/v1/about") -> httpx.Response:
         """The API, with a token."""
-        return httpx.get(self.address + path, headers={"Authorization": f"Bearer {token}"}, timeout=30, verify=False)
+        return _get(self.address + path, headers={"Authorization": f"Bearer {token}"})
 
     def begin(self, path: str = "/letters") -> tuple[str, str]:
         """A login begun: where to, and the cookie."""
-        answer = httpx.get(f"{self.address}/login/oidc", params={"next": path}, timeout=30, verify=False)
+        answer = _get(f"{self.address}/login/oidc", params={"next": path})
         assert answer.status_code == 303, answer.text
         return answer.headers["location"], answer.cookies[VISIT]
 
     def allowed(self, where: str) -> str:
         """What the provider sends back with: state and code."""
-        return urlsplit(httpx.get(where, timeout=30, verify=False).headers["location"]).query
+        return urlsplit(_get(where).headers["location"]).query
 
     def end(self, query: str, cookie: str) -> httpx.Response:
         """A login that comes back."""
         where = f"{self.address}/login/oidc/back?{query}"
-        return httpx.get(where, headers={"Cookie": f"{VISIT}={cookie}"}, timeout=30, verify=False)
+        return _get(where, headers={"Cookie": f"{VISIT}={cookie}"})
 
 
 @pytest.fixture(scope="module")
@@ -113,14 +116,11 @@ def test_whoever_the_provider_names_is_known_to_the_api(site: Site) -> None:
     letter = site.shop.bad(2)
     headers = {"Authorization": f"Bearer {site.issuer.token()}"}
     body = {"letters": [letter], "reason": "ticket 1"}
-    httpx.post(
-        f"{site.address}/api/v1/letters/discard", json=body, headers=headers, timeout=30, verify=False
-    ).raise_for_status()
+    _post(f"{site.address}/api/v1/letters/discard", json=body, headers=headers).raise_for_status()
     assert site.shop.audit() == [("ada (127.0.0.1)", "discard letters", "ticket 1")]
     viewer = site.issuer.token(groups=["shop-people"])
-    assert httpx.post(
-        f"{site.address}/api/v1/letters/discard", json=body, headers={"Authorization": f"Bearer {viewer}"}, timeout=30
-    ).status_code == 403  # fmt: skip
+    headers = {"Authorization": f"Bearer {viewer}"}
+    assert _post(f"{site.address}/api/v1/letters/discard", json=body, headers=headers).status_code == 403
     assert site.asked(secret(Role.VIEWER)).status_code == 200
 
 
@@ -226,7 +226,7 @@ def test_a_provider_that_is_away_is_no_stranger(site: Site) -> None:
     site.issuer.broken = True
     answer = site.asked(site.issuer.token())
     assert (answer.status_code, answer.json()["kind"]) == (503, "oidc.away")
-    assert httpx.get(f"{site.address}/login/oidc", timeout=30, verify=False).status_code == 503
+    assert _get(f"{site.address}/login/oidc").status_code == 503
     assert site.asked("guessed").status_code == 401
 
 
@@ -306,24 +306,20 @@ def test_somebody_logs_in_at_the_provider(site: Site) -> None:
     assert (answer.status_code, 'content="0; url=/letters"' in answer.text) == (200, True), answer.text
     (kept,) = [each for each in answer.headers.get_list("set-cookie") if each.startswith(COOKIE)]
     assert all(word in kept.lower() for word in ("secure", "httponly", "samesite=strict"))
-    page = httpx.get(
-        f"{site.address}/letters", headers={"Cookie": f"{COOKIE}={answer.cookies[COOKIE]}"}, timeout=30, verify=False
-    )
+    page = _get(f"{site.address}/letters", headers={"Cookie": f"{COOKIE}={answer.cookies[COOKIE]}"})
     assert ("ada (127.0.0.1)" in page.text, "operator" in page.text) == (True, True)
     csrf = page.text.split('name="csrf" value="')[1].split('"')[0]
     session = {"Cookie": f"{COOKIE}={answer.cookies[COOKIE]}"}
-    left = httpx.post(f"{site.address}/logout", data={"csrf": csrf}, headers=session, timeout=30, verify=False)
+    left = _post(f"{site.address}/logout", data={"csrf": csrf}, headers=session)
     assert (left.status_code, "max-age=0" in left.headers["set-cookie"].lower()) == (303, True)
-    assert (
-        f"{site.issuer.url}/leave" in httpx.get(site.address + left.headers["location"], timeout=30, verify=False).text
-    )
+    assert f"{site.issuer.url}/leave" in _get(site.address + left.headers["location"]).text
 
 
 def refused(site: Site, answer: httpx.Response) -> None:
     """Nobody has logged in."""
     assert answer.status_code in (401, 403, 422, 502, 303), answer.text
-    assert COOKIE not in answer.cookies or httpx.get(
-        f"{site.address}/api/v1/about", headers={"Cookie": f"{COOKIE}={answer.cookies[COOKIE]}"}, timeout=30
+    assert COOKIE not in answer.cookies or _get(
+        f"{site.address}/api/v1/about", headers={"Cookie": f"{COOKIE}={answer.cookies[COOKIE]}"}
     ).status_code == 401  # fmt: skip
 
 
