@@ -19,6 +19,7 @@ from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.search import Ending, next_stretch, seen
+from consumer.core.target import TableName
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
@@ -224,3 +225,11 @@ class Scene:
     def rows(self) -> list[tuple[Any, ...]]:
         """The table's."""
         return rows(self.session, self.landing.table)
+
+
+def first_row(session: psycopg.Connection, sink: PostgresSink, pool: TargetPool, schema: str, group: str) -> Scene:
+    """One whose row was there before the log begins."""
+    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text, amount int)")
+    session.execute(f"INSERT INTO {schema}.t VALUES (1, 'first', 0)")
+    sink.seed({})
+    return Scene(session, sink, pool, group, Landing(sink, TableName(schema, "t"), FIELDS))
