@@ -14,7 +14,7 @@ from psycopg.rows import namedtuple_row
 
 from consumer.core.letters import OPEN_STATES, State, Verdict
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.core.search import Doubt, Ending, Search, Seen, Stretch
+from consumer.core.search import Doubt, Ending, Look, Search, Seen, Stretch
 from consumer.edges.postgres import digests, memory, standing
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
@@ -115,20 +115,29 @@ class PostgresSearches:
         with translated("empty staging"):
             # the session may have served an earlier search
             connection.execute("DISCARD TEMP")
-        staging = Staging(connection)
-        (staged,) = staging.prepare([[look.write for look in seen.looks]])
-        met: dict[int, set[Doubt | None]] = defaultdict(set)
+        met = self._met(connection, seen.looks)
         endings: dict[int, Ending] = {}
         with transaction(connection, "search letters"):
-            for look, one in zip(seen.looks, staged, strict=True):
-                staging.fill(one)
-                for letter in digests.met(connection, self._group, one):
-                    met[letter.id].add(look.meaning(letter.place))
             for search in stretch.searches:
-                if ending := _brought_further(connection, search, met[search.id], seen):
+                if ending := _brought_further(connection, search, met.get(search.id, ()), seen):
                     endings[search.id] = ending
             connection.execute(_LEAVE, (list(stretch.claimed),))
         return endings
+
+    def _met(self, connection: psycopg.Connection, looks: Sequence[Look]) -> Mapping[int, set[Doubt | None]]:
+        """What the changes of rows mean for the letters of these rows, by the letters' ids."""
+        met: dict[int, set[Doubt | None]] = defaultdict(set)
+        staging = Staging(connection)
+        for look in looks:
+            # one by one, since each may have columns of its own, and a transaction keeps the locks of all its tables;
+            # what a letter's row is stays so until the letter comes back
+            ((staged,),) = staging.prepare([[look.write]])
+            with transaction(connection, "look letters up"):
+                staging.clear([staged])
+                staging.fill(staged)
+                for letter in digests.met(connection, self._group, staged):
+                    met[letter.id].add(look.meaning(letter.place))
+        return met
 
 
 def _brought_further(

@@ -4,7 +4,6 @@ Whoever does it holds the positions of the batch's partitions, so no worker's ba
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +13,6 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.core.target import TableName
 from consumer.core.undo import Effect, UndoRow
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres import catalog, digests, positions
@@ -119,23 +117,21 @@ class Undone:
         """Note the keys of rows, and which are not as the batch has left them. Locks them."""
         tables = {write.table for write in left}
         lettered = digests.lettered(self._connection, self._group, tables)
-        with _staged(self._connection, left) as all_staged:
-            for staged in all_staged:
-                with translated("compare rows", staged.write.table):
-                    self._compared(staged)
-                    if staged.write.table in lettered:
-                        self._met(staged)
+        for staged in _staged(self._connection, left):
+            with translated("compare rows", staged.write.table):
+                self._compared(staged)
+                if staged.write.table in lettered:
+                    self._met(staged)
 
     def write(self, wanted: Sequence[TableWrite]) -> None:
         """Make rows what they were. Raises DataFault, TableFault, Transient."""
         order = list(Action)
         writes = sorted(wanted, key=lambda write: (order.index(write.action), write.turn))
         # they are held, and as they were left, so that no version has a say
-        with _staged(self._connection, [replace(write, version=None) for write in writes]) as all_staged:
-            for staged in all_staged:
-                write = staged.write
-                with translated(write.action.value, write.table):
-                    self._connection.execute(delete(staged) if write.action is Action.DELETE else upsert(staged))
+        for staged in _staged(self._connection, [replace(write, version=None) for write in writes]):
+            write = staged.write
+            with translated(write.action.value, write.table):
+                self._connection.execute(delete(staged) if write.action is Action.DELETE else upsert(staged))
         with translated("check constraints"):
             self._connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -206,13 +202,14 @@ def _why(*, gone: bool, there: bool, columns: Sequence[str]) -> str:
     return f"it was written since: {', '.join(columns)} differ" if columns else ""
 
 
-@contextmanager
-def _staged(connection: psycopg.Connection, writes: Sequence[TableWrite]) -> Iterator[list[Staged]]:
-    """The writes in staging tables of their own, which are dropped afterwards, or with the transaction."""
-    names: set[TableName] = {write.table for write in writes}
+def _staged(connection: psycopg.Connection, writes: Sequence[TableWrite]) -> Iterator[Staged]:
+    """Each write in its turn, alone in a staging table; all tables are dropped at the end, or with the transaction."""
     staging = Staging(connection)
-    (all_staged,) = staging.prepare([list(writes)], alone=names)
-    for staged in all_staged:
+    for write in writes:
+        # what has like columns takes the same table: the server keeps the locks of each, dropped or not, until the end
+        ((staged,),) = staging.prepare([[write]])
+        with translated("empty staging"):
+            staging.clear([staged])
         staging.fill(staged)
-    yield all_staged
+        yield staged
     staging.drop()
