@@ -67,7 +67,7 @@ class Binder:
         self._known = known
         self._settings = settings
         self._schemas = Schemas(sources.registry, sources.catalog, settings.missing_for)
-        self._topics = TopicTraits(sources.offsets)
+        self._topics = TopicTraits(sources.offsets, _LOOK_EVERY)
         self._evolver = Evolver(sources.catalog, lambda table: self._settings.follow(table), sources.switches)
         found = Found(
             schemas=self._schemas,
@@ -106,7 +106,7 @@ class Binder:
                 if self._evolver.meet(table, by_column):
                     self._known.forget(table)
             new = [key for key, run in wanted.items() if not self._is_bound(key, run)]
-            forbidden = self._topics.learn({key.topic for key in new})
+            forbidden = self._topics.learn({key.topic for key in new}, time.monotonic())
             allowed = [key for key in new if key.topic not in forbidden]
             self._schemas.learn([wanted[key] for key in allowed])
             allowed.sort(key=lambda key: self._order(key, wanted[key]))

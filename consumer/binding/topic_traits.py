@@ -8,23 +8,34 @@ from consumer.ports.topics import Forbidden, Offsets, Traits
 
 
 class TopicTraits:
-    """Asked once a topic, and looked at again when the binder wants it. Belongs to the binder."""
+    """Asked once a topic, and looked at again when the binder wants it. Belongs to the binder.
 
-    def __init__(self, offsets: Offsets) -> None:
+    What the cluster does not tell is asked for again after `pause` seconds.
+    """
+
+    def __init__(self, offsets: Offsets, pause: float) -> None:
         self._offsets = offsets
+        self._pause = pause
         self._traits: dict[str, Traits] = {}
+        # topics that we may not know it of, each until when that is believed, and why
+        self._forbidden: dict[str, tuple[float, Failure]] = {}
         # topics that are known to have more partitions than one, whatever was asked earlier
         self._spread: set[str] = set()
 
-    def learn(self, topics: Collection[str]) -> Mapping[str, Failure]:
-        """Ask what new topics are like, all at once; returns those that we may not know it of. Raises Transient."""
+    def learn(self, topics: Collection[str], now: float) -> Mapping[str, Failure]:
+        """Ask what new topics are like, all at once; returns those that we may not know it of. Raises Transient.
+
+        Each partition of a batch that can't be bound has the rest of the batch planned anew, so a refusal is kept.
+        """
         wanted = set(topics)
-        new = sorted(wanted - self._traits.keys())
-        found, forbidden = self._asked(new) if new else ({}, {})
-        self._traits |= found
-        if gone := wanted - self._traits.keys() - forbidden.keys():
+        self._forbidden = {topic: kept for topic, kept in self._forbidden.items() if now < kept[0]}
+        if new := sorted(wanted - self._traits.keys() - self._forbidden.keys()):
+            found, forbidden = self._asked(new)
+            self._traits |= found
+            self._forbidden |= {topic: (now + self._pause, why) for topic, why in forbidden.items()}
+        if gone := wanted - self._traits.keys() - self._forbidden.keys():
             raise Transient(_no_topic(min(gone)))
-        return forbidden
+        return {topic: why for topic, (_, why) in self._forbidden.items() if topic in wanted}
 
     def note_spread(self, topics: Collection[str]) -> None:
         """These have several partitions."""
@@ -55,11 +66,14 @@ class TopicTraits:
 
     def _asked(self, topics: Sequence[str]) -> tuple[Mapping[str, Traits], Mapping[str, Failure]]:
         """What topics are like now, and why we may not know it of some: these hold up nobody but themselves."""
-        try:
-            return self._offsets.traits(topics), {}
-        except Forbidden as error:
-            others = [topic for topic in topics if topic not in error.topics]
-            return self._offsets.traits(others), dict.fromkeys(error.topics, error.failure)
+        forbidden: dict[str, Failure] = {}
+        while left := [topic for topic in topics if topic not in forbidden]:
+            try:
+                return self._offsets.traits(left), forbidden
+            except Forbidden as error:
+                # others may be hidden from the next question that it takes
+                forbidden |= dict.fromkeys(error.topics, error.failure)
+        return {}, forbidden
 
 
 def _no_topic(topic: str) -> Failure:

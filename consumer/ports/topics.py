@@ -98,7 +98,9 @@ class Traits:
 
 
 class Forbidden(Transient):
-    """The cluster's access rules keep something of these `topics` from us; of the others they may tell."""
+    """The cluster's access rules keep something of these `topics` from us, all of which were asked for; of the others
+    they may tell.
+    """
 
     def __init__(self, failure: Failure, topics: Collection[str]) -> None:
         super().__init__(failure)
