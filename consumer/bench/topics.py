@@ -2,7 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from confluent_kafka import TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -66,8 +67,9 @@ def counts(rig: Rig, topics: Sequence[str]) -> dict[str, int]:
     found = dict.fromkeys(topics, 0)
     if parts:
         ends = client.list_offsets(dict.fromkeys(parts, LATEST), request_timeout=_TIMEOUT)
-        for part, future in ends.items():
-            found[part.topic] += max(0, future.result(_TIMEOUT).offset)
+        with answering("list_offsets"):
+            for part, future in ends.items():
+                found[part.topic] += max(0, future.result(_TIMEOUT).offset)
     return found
 
 
@@ -87,7 +89,8 @@ def create(rig: Rig, topic: str, partitions: int, settings: dict[str, str] | Non
     fresh = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=settings or {})
     # the client ends with its variable, and its requests with it
     client = admin(rig)
-    client.create_topics([fresh])[topic].result(_TIMEOUT)
+    with answering("create_topic"):
+        client.create_topics([fresh])[topic].result(_TIMEOUT)
 
     def ready() -> bool:
         found = client.list_topics(timeout=_TIMEOUT).topics.get(topic)
@@ -104,16 +107,27 @@ def delete(rig: Rig, topics: Sequence[str]) -> None:
     there = [topic for topic in topics if topic in every]
     if not there:
         return
-    for future in client.delete_topics(there).values():
-        future.result(_TIMEOUT)
+    with answering("delete_topics"):
+        for future in client.delete_topics(there).values():
+            future.result(_TIMEOUT)
     if not wait_until(lambda: not _described(client, there), _TIMEOUT):
         raise late("delete_topics", f"topics are still there after {_TIMEOUT:.0f} s", "Read the log of kafka.")
 
 
+@contextmanager
+def answering(operation: str) -> Iterator[None]:
+    """Kafka's answers are waited for in here. Raises Transient when one does not come in time."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise late(operation, f"kafka has not answered within {_TIMEOUT:.0f} s", "Read the log of kafka.") from error
+
+
 def _described(client: AdminClient, topics: Sequence[str]) -> bool:
     answers = client.describe_topics(TopicCollection(list(topics))).values()
-    # not raised: an error that has passed through here would keep the client, which outlives the broker then
-    return any(answer.exception(_TIMEOUT) is None for answer in answers)
+    with answering("describe_topics"):
+        # not raised: an error that has passed through here would keep the client, which outlives the broker then
+        return any(answer.exception(_TIMEOUT) is None for answer in answers)
 
 
 def _await_slot(rig: Rig) -> None:

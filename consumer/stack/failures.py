@@ -61,8 +61,13 @@ def missing_extra(cause: ImportError) -> Refused:
     )
 
 
+def is_of_files(cause: OSError) -> bool:
+    """Whether it is about a file or a directory, and not about a server, or about who read our output and has left."""
+    return cause.filename is not None or cause.errno in _CURES
+
+
 def not_allowed(cause: OSError, other: str) -> Refused:
-    """The refusal when the system does not read or write something for us. `other`: how to choose another."""
+    """The refusal when the system does not read or write a file for us. `other`: how to choose another."""
     where = f"{cause.filename}: " if cause.filename else ""
     cure = _CURES.get(cause.errno or 0, "See what is there")
     return refused("run", "not_allowed", f"{where}{cause.strerror or cause}", f"{cure}, or {other}.")
@@ -79,10 +84,9 @@ def told(other: str = _OTHER) -> Iterator[None]:
             yield
         except ImportError as cause:
             raise missing_extra(cause) from cause
-        except BrokenPipeError:
-            # whoever read the output has left: no failure of ours, and the command line knows what to do
-            raise
         except OSError as cause:
+            if not is_of_files(cause):
+                raise
             raise not_allowed(cause, other) from cause
     except HeadraceError as failure:
         typer.echo(str(failure), err=True)
