@@ -105,7 +105,9 @@ class RemoteLetters:
         return self._done("/letters/replay", numbers, said, dry_run=dry_run)
 
     def discard(self, numbers: Sequence[int], said: Note, *, dry_run: bool = False, expect: int | None = None) -> Done:
-        return self._done("/letters/discard", numbers, said, dry_run=dry_run, expect=expect)
+        # a server of an earlier version knows no such field, and takes none that it does not know
+        agreed = {} if expect is None else {"expect": expect}
+        return self._done("/letters/discard", numbers, said, dry_run=dry_run, **agreed)
 
     @contextmanager
     def export(self, selection: Selection, said: Note, *, payloads: bool = False) -> Iterator[Iterator[Exported]]:
@@ -114,7 +116,7 @@ class RemoteLetters:
         with self._client.lines("/letter-export", **how) as lines:
             yield map(_exported, lines)
 
-    def _done(self, path: str, numbers: Sequence[int], said: Note, **how: bool | int | None) -> Done:
+    def _done(self, path: str, numbers: Sequence[int], said: Note, **how: bool | int) -> Done:
         body = {"letters": list(numbers), "reason": said.reason, **how}
         done = self._client.do(_Tried, path, body)
         return Done(done.changed, done.left)

@@ -32,7 +32,9 @@ from consumer.cli import app
 from consumer.core.decision import Undecidable
 from consumer.core.failure import HeadraceError, Persistent, Refused, Transient
 from consumer.core.roles import Role
+from consumer.ports.desk import Note
 from consumer.remote.client import Client
+from consumer.remote.letters import RemoteLetters
 from consumer.remote.server import Server, server
 from consumer.stack.waiting import wait_until
 from tests.admin.conftest import Clients, secret
@@ -201,6 +203,7 @@ class Strange:
 
     def __init__(self) -> None:
         self.status, self.body, self.headers, self.seen = 200, b"{}", dict[str, str](), list[str]()
+        self.sent: list[dict[str, object]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -211,6 +214,10 @@ class Strange:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(outer.body)
+
+            def do_POST(self) -> None:
+                outer.sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.do_GET()
 
             def log_message(self, *_: object) -> None:
                 """Nothing."""
@@ -285,6 +292,17 @@ def test_a_server_that_is_away_is_told_so() -> None:
     with pytest.raises(Transient) as caught:
         client.find(Health, "/x")
     assert (caught.value.failure.kind, "--server" in caught.value.failure.remedy) == ("server.away", True)
+
+
+def test_what_was_not_agreed_to_is_not_sent(strange: Strange) -> None:
+    """A server of an earlier version takes no field that it does not know."""
+    strange.body = b'{"changed": [1], "left": []}'
+    client = Client(Server(url=f"http://127.0.0.1:{strange.port}"))
+    for expect in (None, 1):
+        assert RemoteLetters(client).discard([1], Note("me", "why"), expect=expect).changed == (1,)
+    client.close()
+    given = {"letters": [1], "reason": "why", "dry_run": False}
+    assert strange.sent == [given, given | {"expect": 1}]
 
 
 def test_an_answer_that_breaks_off_is_no_end(strange: Strange) -> None:
