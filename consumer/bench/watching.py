@@ -1,19 +1,17 @@
 """Who watches a worker that is measured: a reader of its metrics and a receiver of its traces, both real."""
 
-import http.client
 import threading
-import urllib.request
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
+import httpx
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from consumer.bench.repeating import Repeating
+from consumer.stack import loopback
 
 _TIMEOUT = 5.0
-# past any proxy of the environment
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # as Prometheus asks
 _ACCEPT = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4"}
 
@@ -29,9 +27,9 @@ class Scraper(Repeating):
 
     def turn(self) -> None:
         """Read them, if it listens yet, or still."""
-        asked = urllib.request.Request(self._address, headers=_ACCEPT)
-        with suppress(OSError, http.client.HTTPException), _DIRECT.open(asked, timeout=_TIMEOUT) as answer:
-            self.size = len(answer.read())
+        with suppress(httpx.HTTPError):
+            answer = loopback.request("GET", self._address, _TIMEOUT, headers=_ACCEPT).raise_for_status()
+            self.size = len(answer.content)
             self.scrapes += 1
 
 
