@@ -140,12 +140,16 @@ class Binding:
         return self.shape.inputs if self.shape else tuple(column.source for column in self.columns)
 
     @property
-    def renews(self) -> bool:
-        """Whether the table has columns of its own, which a row that is deleted and comes again has anew."""
+    def renewed(self) -> tuple[TargetColumn, ...]:
+        """The table's own columns, which a row that is deleted and comes again has anew.
+
+        But for those that we may not set, and those of unique indexes: other tables may refer to what is there.
+        """
         if self.table is None or self.soft or self.replaces:
-            return False
-        given = {column.target.name for column in self.columns}
-        return any(not column.generated and column.name not in given for column in self.table.columns)
+            return ()
+        kept = frozenset().union(*self.table.unique, (column.target.name for column in self.columns))
+        own = (column for column in self.table.columns if column.name not in kept and not column.generated)
+        return tuple(column for column in own if "UPDATE" not in column.lacks)
 
     @property
     def floored(self) -> bool:

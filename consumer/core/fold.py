@@ -31,18 +31,21 @@ class Folded:
     """What is left of a batch: disjoint row identities, sorted by identity.
 
     `upserts` has every column and SEQ; `deletes` the identity, SEQ and the version, if there is one. `orphans` are the
-    SEQ of partial images that follow their row's delete: no base row can exist for them.
+    SEQ of partial images that follow their row's delete: no base row can exist for them. `again`: upserts of rows that
+    were deleted in front, where these are told apart.
     """
 
     upserts: pl.DataFrame
     deletes: pl.DataFrame
     partials: tuple[Partial, ...] = ()
     orphans: tuple[int, ...] = ()
+    again: pl.DataFrame | None = None
 
     @property
     def size(self) -> int:
         """How many rows it has."""
-        return len(self.upserts) + len(self.deletes) + sum(len(partial.frame) for partial in self.partials)
+        frames = (self.upserts, self.deletes, *(partial.frame for partial in self.partials))
+        return sum(map(len, frames)) + (0 if self.again is None else len(self.again))
 
 
 def lacking_any(unavailable: Mapping[str, pl.Series]) -> pl.Series:
@@ -66,16 +69,11 @@ def born(
     return fold(images[mine], deletes.clear(), identity, {n: m for n, m in masks.items() if m.any()}, version)
 
 
-def gone_before(folded: Folded, deletes: pl.DataFrame, identity: Sequence[str], version: str | None = None) -> Folded:
-    """The deletes of rows that came again: for where a new row has more than its image says.
-
-    `deletes`: those that were folded.
-    """
-    keys = list(identity)
-    last = deletes.select([*keys, SEQ]).unique(keys, keep="last", maintain_order=False)
-    again = folded.upserts.select([*keys, *([version] if version else [])])
-    gone = again.join(last, on=keys, how="inner", maintain_order="left")
-    return Folded(upserts=folded.upserts.clear(), deletes=gone)
+def told_again(folded: Folded, deletes: pl.DataFrame, identity: Sequence[str]) -> Folded:
+    """The same, with `again` apart from the other upserts. `deletes`: those that were folded."""
+    rows = folded.upserts.select(identity).with_row_index(_ROW)
+    again = rows[_ROW].is_in(rows.join(deletes, on=list(identity), how="semi")[_ROW].implode())
+    return replace(folded, upserts=folded.upserts.filter(~again), again=folded.upserts.filter(again))
 
 
 def fold(

@@ -11,7 +11,7 @@ from consumer.core.letters import Record
 from consumer.core.modes import SoftDelete
 from consumer.core.records import RecordRef
 from consumer.core.runs import Run, origin, recorded
-from consumer.core.target import TableName
+from consumer.core.target import TableName, TargetColumn
 
 
 class Action(Enum):
@@ -96,7 +96,8 @@ class TableWrite:
     that has a value there; of what is taken they are all null. `long`: those of them whose null refuses only one that
     has a long value there; all of them where rows are whole. `never_null`: those of them whose null is refused
     whatever the row has. `unsure`: of rows with all columns, which have a null that is doubted; None where none has.
-    `unique`: an index of the table keeps its keys apart.
+    `unique`: an index of the table keeps its keys apart. `renewed`: as in `Binding`, where rows come again behind
+    their deletes.
     """
 
     table: TableName
@@ -121,6 +122,7 @@ class TableWrite:
     never_null: frozenset[str] = frozenset()
     unsure: pl.Series | None = field(default=None, repr=False)
     unique: bool = True
+    renewed: tuple[TargetColumn, ...] = ()
 
     @property
     def partial(self) -> bool:

@@ -14,7 +14,7 @@ from consumer.core.envelope import IGNORED_KINDS
 from consumer.core.failure import Failure, Persistent, failed, located
 from consumer.core.failure_kind import ErrorType
 from consumer.core.flags import Flag
-from consumer.core.fold import SEQ, Folded, born, fold, gone_before
+from consumer.core.fold import SEQ, Folded, born, fold, told_again
 from consumer.core.kinds import KINDS
 from consumer.core.laps import Lap
 from consumer.core.letters import BEHIND
@@ -28,7 +28,6 @@ from consumer.core.runs import Run, runs
 from consumer.core.soundness import check
 from consumer.core.stamps import Stamps
 from consumer.core.target import TableName
-from consumer.core.writes import Action
 from consumer.planning.asides import Asides, known_identities
 from consumer.planning.block_decoder import BlockDecoder, Decoders
 from consumer.planning.blocks import Barred, Block, Decoded, Recut
@@ -179,26 +178,21 @@ class Planner:
         if (decoded.long or (decoded.out and decoded.judged)) and self._believes(block, decoded):
             self._check(decoded, binding)
         require_labels(block, decoded, self._blocks.placeholders)
-        self._left(block, decoded, stage, counted)
-
-    def _left(self, block: Block, decoded: Decoded, stage: Gathered, counted: Counter[str]) -> None:
-        """Add what is left of a decoded block to its stage: writes, and letters."""
         folded, early, aside, changes = self._folded(block, decoded)
         kept = folded.size + early.size + len(decoded.halves.taken)
         left = len(aside.letters) if aside else 0
-        gone = len(folded.deletes) + len(early.deletes)
-        counted["upserts"] += kept - gone
-        counted["deletes"] += gone
+        counted["upserts"] += kept - len(folded.deletes)
+        counted["deletes"] += len(folded.deletes)
         counted["letters"] += left
         counted["folded"] += len(block) - decoded.ignored - len(decoded.truncates) - left - kept
         fresh = decoded.ops <= {"c", "r"} and not len(decoded.deletes)
-        writes = self._writes.folded(folded, block, decoded, fresh=fresh)
-        in_front = self._writes.folded(early, block, decoded, fresh=False)
-        for half in self._writes.halves(decoded.halves, block, decoded):
-            # what is kept is read in front of any delete
-            (in_front if in_front and half.action is Action.KEEP else writes).append(half)
+        writes = [
+            *self._writes.folded(folded, block, decoded, fresh=fresh),
+            *self._writes.halves(decoded.halves, block, decoded),
+        ]
         stage.writes += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
-        stage.early += [replace(one, origins=replace(one.origins, changes=changes)) for one in in_front]
+        writes = self._writes.folded(early, block, decoded, fresh=False)
+        stage.early += [replace(one, origins=replace(one.origins, changes=changes)) for one in writes]
         if aside is not None:
             stage.letters.append(aside)
 
@@ -299,8 +293,8 @@ class Planner:
                 early = Folded(upserts=folded.upserts.clear(), deletes=folded.deletes.clear())
                 if block.binding.soft and len(folded.deletes):
                     early = born(images, folded.deletes, identity, masks, version)
-                elif len(deletes) and len(folded.upserts) and block.binding.renews:
-                    early = gone_before(folded, deletes, identity, version)
+                elif len(deletes) and len(folded.upserts) and block.binding.renewed:
+                    folded = told_again(folded, deletes, identity)
                 every = pl.concat([*changes, known])
                 if gone:
                     waiting = [seq for seq, why in decoded.out.items() if why.kind == BEHIND]

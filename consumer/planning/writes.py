@@ -41,11 +41,11 @@ class BlockWrites:
                 times = _moments(decoded, list(binding.identity))
                 deletes = deletes.join(times, on=list(binding.identity), how="left", maintain_order="left")
             writes.append(self.write(Action.DELETE, block, staged, deletes))
-        if len(folded.upserts):
-            action = Action.REPLACE if binding.replaces else Action.UPSERT
-            for rows, long in _by_sure_nulls(folded.upserts, decoded.long):
+        action = Action.REPLACE if binding.replaces else Action.UPSERT
+        for images, renewed in ((folded.upserts, ()), (folded.again, binding.renewed)):
+            for rows, long in _by_sure_nulls(images, decoded.long) if images is not None and len(images) else ():
                 frame, _ = shaped(rows, (), binding)
-                upsert = replace(self.write(action, block, names, frame), fresh=fresh)
+                upsert = replace(self.write(action, block, names, frame), fresh=fresh, renewed=renewed)
                 writes.append(_unsure(_doubting(upsert, long, decoded, binding), long, frame, binding))
         for partial, doubted in _merged(folded.partials, decoded.judged, decoded.images):
             for rows, long in _by_sure_nulls(partial.frame, decoded.long - doubted):

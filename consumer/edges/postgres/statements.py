@@ -86,12 +86,15 @@ def upsert(staged: Staged) -> sql.Composed:
     # a key is spelled as its row's newest image has it
     rest += [column.name for column in write.spelled]
     rest += [*write.moving, *([write.soft.column] if write.soft else [])]
-    if not rest:
+    # what is not inserted has its default there, or what a trigger gives it
+    rest += [column.name for column in write.renewed if not column.always]
+    settings = [_set(write, name, sql.SQL("excluded.{}").format(sql.Identifier(name))) for name in rest]
+    settings += [sql.SQL("{} = DEFAULT").format(sql.Identifier(one.name)) for one in write.renewed if one.always]
+    if not settings:
         return sql.SQL("{} ON CONFLICT ({}) DO NOTHING").format(insert(staged), identity)
-    settings = sql.SQL(", ").join(
-        _set(write, name, sql.SQL("excluded.{}").format(sql.Identifier(name))) for name in rest
+    statement = sql.SQL("{} ON CONFLICT ({}) DO UPDATE SET {}").format(
+        insert(staged), identity, sql.SQL(", ").join(settings)
     )
-    statement = sql.SQL("{} ON CONFLICT ({}) DO UPDATE SET {}").format(insert(staged), identity, settings)
     against = []
     if write.version is not None:
         against.append(newer(write.version, sql.SQL("excluded.{}").format(sql.Identifier(write.version))))
