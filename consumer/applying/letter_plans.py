@@ -8,7 +8,7 @@ from consumer.applying.rereading import Rereading
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import BEHIND, Record, Standing
-from consumer.core.moves import NEW_KEY
+from consumer.core.moves import BARE, NEW_KEY
 from consumer.core.plan import Plan
 from consumer.core.writes import Action
 from consumer.ports.refusals import DataFault, Reconsider, TableFault
@@ -124,8 +124,8 @@ class LetterPlans:
 
 
 def _plain(record: Record) -> Record:
-    """A delete without the word that its row goes on under another key."""
-    return replace(record, headers=tuple(header for header in record.headers if header[0] != NEW_KEY))
+    """A delete that keeps nothing for its row's next key."""
+    return replace(record, headers=tuple((BARE if name == NEW_KEY else name, value) for name, value in record.headers))
 
 
 def _rows_known_now(letters: Sequence[Standing], plan: Plan) -> list[Standing]:

@@ -22,6 +22,8 @@ NEW_KEY = "__debezium.newkey"
 """The header of a delete whose row goes on under another key."""
 OLD_KEY = "__debezium.oldkey"
 """The header of a create whose row was there under another key."""
+BARE = "__headrace.newkey"
+"""What becomes of the header of such a delete where it keeps nothing."""
 TOKEN = "#token"
 """The column of a staged half that says which event it is from. No column can have such a name in Avro."""
 

@@ -97,7 +97,7 @@ class TableWrite:
     has a long value there; all of them where rows are whole. `never_null`: those of them whose null is refused
     whatever the row has. `unsure`: of rows with all columns, which have a null that is doubted; None where none has.
     `unique`: an index of the table keeps its keys apart. `renewed`: as in `Binding`, where rows come again behind
-    their deletes.
+    their deletes. `moved`: its rows go on under other keys, which the table may take for the same.
     """
 
     table: TableName
@@ -123,6 +123,7 @@ class TableWrite:
     unsure: pl.Series | None = field(default=None, repr=False)
     unique: bool = True
     renewed: tuple[TargetColumn, ...] = ()
+    moved: bool = False
 
     @property
     def partial(self) -> bool:
@@ -143,6 +144,11 @@ class TableWrite:
     def spelled(self) -> tuple[StagedColumn, ...]:
         """The key's columns that keep spellings of one value apart."""
         return tuple(column for column in self.columns if column.spelled and column.name in self.identity)
+
+    @property
+    def respells(self) -> bool:
+        """Whether rows that it changes get the spelling of its keys."""
+        return self.action in (Action.UPSERT, Action.TAKE) and self.unique and bool(self.spelled)
 
     @property
     def turn(self) -> tuple[int, TableName]:

@@ -50,14 +50,14 @@ class Block:
         """The record as it lay in its topic."""
         return recorded(self.runs, place)
 
-    def with_header(self, places: Sequence[int], name: str) -> list[int]:
-        """Those of the records, given by rising places, that have a header of that name. It costs for each of them."""
+    def with_header(self, places: Sequence[int], *names: str) -> list[int]:
+        """Those of the records, given by rising places, that have such a header. It costs for each of them."""
         found: list[int] = []
         first = 0
         for run in self.runs:
             offsets, headers, last = run.piece.offsets, run.piece.headers, first + run.end - run.start
             here = places[bisect_left(places, first) : bisect_left(places, last)]
-            found += [at for at in here if any(one == name for one, _ in headers(offsets[run.start + at - first]))]
+            found += [at for at in here if any(one in names for one, _ in headers(offsets[run.start + at - first]))]
             first = last
         return found
 

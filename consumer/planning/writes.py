@@ -13,7 +13,7 @@ from consumer.core.doubts import mark
 from consumer.core.fold import SEQ, Folded, Partial
 from consumer.core.forms import NotCarried, Unfit
 from consumer.core.modes import DELETED_AT
-from consumer.core.moves import TOKEN, Halves
+from consumer.core.moves import BARE, NEW_KEY, TOKEN, Halves
 from consumer.core.target import TargetColumn
 from consumer.core.writes import Action, Origins, StagedColumn, TableWrite
 from consumer.planning.blocks import Block, Decoded
@@ -40,7 +40,8 @@ class BlockWrites:
             if DELETED_AT in decoded.deletes.columns:
                 times = _moments(decoded, list(binding.identity))
                 deletes = deletes.join(times, on=list(binding.identity), how="left", maintain_order="left")
-            writes.append(self.write(Action.DELETE, block, staged, deletes))
+            for rows, moved in _by_spelling(deletes, block, decoded):
+                writes.append(replace(self.write(Action.DELETE, block, staged, rows), moved=moved))
         action = Action.REPLACE if binding.replaces else Action.UPSERT
         for images, renewed in ((folded.upserts, ()), (folded.again, binding.renewed)):
             for rows, long in _by_sure_nulls(images, decoded.long) if images is not None and len(images) else ():
@@ -128,10 +129,32 @@ _LOOKING = (Action.LOOK_UP, Action.KEEP)
 
 def _moments(decoded: Decoded, identity: list[str]) -> pl.DataFrame:
     """When rows went, by identity: the source's time of the first delete behind the last image; tombstones say none."""
+    behind = _last_deletes(decoded, identity).sort(SEQ)
+    return behind.group_by(identity).agg(pl.col(DELETED_AT).drop_nulls().first())
+
+
+def _last_deletes(decoded: Decoded, identity: list[str]) -> pl.DataFrame:
+    """The deletes behind the last images of their rows."""
     images = decoded.images.filter(~pl.col(SEQ).is_in(list(decoded.out)))
     last = images.group_by(identity).agg(pl.col(SEQ).max().alias(_LAST))
-    behind = decoded.deletes.join(last, on=identity, how="left").filter(pl.col(SEQ) > pl.col(_LAST).fill_null(-1))
-    return behind.sort(SEQ).group_by(identity).agg(pl.col(DELETED_AT).drop_nulls().first())
+    return decoded.deletes.join(last, on=identity, how="left").filter(pl.col(SEQ) > pl.col(_LAST).fill_null(-1))
+
+
+def _by_spelling(deletes: pl.DataFrame, block: Block, decoded: Decoded) -> Iterator[tuple[pl.DataFrame, bool]]:
+    """Folded deletes, with whether they are of rows that go on under a key that may be the same to the table."""
+    binding, identity = block.binding, list(block.binding.identity)
+    if not any(column.spelled and column.source.name in identity for column in binding.columns):
+        yield deletes, False
+        return
+    last = _last_deletes(decoded, identity)
+    halves = block.with_header(last[SEQ].sort().to_list(), NEW_KEY, BARE)
+    keys = last.filter(pl.col(SEQ).is_in(halves))
+    for rows, moved in (
+        (deletes.join(keys, on=identity, how="anti", maintain_order="left"), False),
+        (deletes.join(keys, on=identity, how="semi", maintain_order="left"), True),
+    ):
+        if len(rows):
+            yield rows, moved
 
 
 def _moving(write: TableWrite, columns: Mapping[str, TargetColumn]) -> TableWrite:

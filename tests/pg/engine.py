@@ -181,7 +181,7 @@ class Engine:
         """A changed key: both halves say the same place in the source's log."""
         self.change("d", old, partition=partitions[0], moving=True)
         if tombstone:
-            self.tombstone(old, partitions[0])
+            self.tombstone(old, partitions[0], ((NEW_KEY, b"{}"),))
         self.lsn -= 1
         self.change("c", new, partition=partitions[1], moving=True)
 
@@ -191,9 +191,9 @@ class Engine:
         values = self.topics.logs[self.at[partition]].values
         values[-1] = (values[-1] or b"")[:-1]
 
-    def tombstone(self, row: Row, partition: int = 0) -> None:
-        """A tombstone of the row's key."""
-        self.raw(self.keys.framed(1, {name: row[name] for name in self.identity}), None, partition)
+    def tombstone(self, row: Row, partition: int = 0, headers: tuple[Header, ...] = ()) -> None:
+        """A tombstone of the row's key; it has the headers of the delete in front of it."""
+        self.raw(self.keys.framed(1, {name: row[name] for name in self.identity}), None, partition, headers)
 
     def truncate(self, partition: int = 0, *, key: Row | None = None) -> None:
         """A truncate as Debezium writes it: without key and images; or one with a key."""

@@ -102,6 +102,28 @@ def test_a_late_delete_of_the_old_spelling_leaves_the_row(
     assert engine.rows(session) == []
 
 
+@pytest.mark.parametrize("kind", [kind for kind in ALIKE if kind not in ("char(3)", "numeric")])
+@pytest.mark.parametrize("size", [1, 50])
+def test_where_a_trigger_has_the_spelling_that_it_wants_a_delete_meets_the_row(
+    session: psycopg.Connection, engines: Callable[..., Engine], kind: str, size: int
+) -> None:
+    """Whatever the source calls it."""
+    engine = engines(kind)
+    session.execute(
+        f"CREATE FUNCTION {engine.table}_lower() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$BEGIN NEW.code := lower(NEW.code); RETURN NEW; END$$; CREATE TRIGGER lower BEFORE INSERT OR UPDATE "
+        f"ON {engine.table} FOR EACH ROW EXECUTE FUNCTION {engine.table}_lower()".encode()
+    )
+    for op, n in (("c", 1), ("u", 2)):
+        engine.change(op, {"code": "Ab", "doc": "d", "n": n})
+    engine.run(size)
+    assert engine.rows(session) == [("ab", "d", 2)]
+
+    engine.change("d", {"code": "Ab", "doc": "d", "n": 2})
+    engine.run(size)
+    assert (engine.rows(session), engine.letters(session)) == ([], [])
+
+
 @pytest.mark.parametrize("kind", ALIKE)
 def test_so_it_is_for_a_record_that_does_not_decode(
     session: psycopg.Connection, engines: Callable[..., Engine], kind: str

@@ -1,11 +1,13 @@
 """Keys that only change their spelling: their halves may come in any order, and the row is there in the end."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
 
+from consumer.core.moves import BARE, NEW_KEY
 from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
 from tests.pg.conftest import Pools
@@ -52,6 +54,20 @@ def test_a_late_delete_of_the_old_spelling_leaves_the_row(
     engine.change("d", {"code": other, "n": 2}, partition=1)
     engine.run(size)
     assert (engine.rows(session), engine.letters(session)) == ([], [])
+
+
+@pytest.mark.parametrize("name", [NEW_KEY, BARE])
+def test_so_it_does_where_nothing_is_kept_for_the_new_one(
+    session: psycopg.Connection, engines: Engines, name: str
+) -> None:
+    """Since letters of the row are open, or no column may be missing."""
+    engine = engines()
+    engine.change("c", {"code": "1.00", "n": 2}, partition=1)
+    engine.change("d", {"code": "1.0", "n": 1})
+    engine.topics.logs[engine.at[0]].headers[-1] = ((name, b"{}"),)
+    engine.run(1, [1, 0])
+
+    assert engine.rows(session) == [(Decimal("1.00"), 2)]
 
 
 @sizes
@@ -104,3 +120,70 @@ def test_where_a_column_has_one_spelling_any_of_them_deletes_the_row(
     engine.run()
 
     assert engine.rows(session) == []
+
+
+@sizes
+@pytest.mark.parametrize("refusing", [False, True], ids=["plainly", "one by one"])
+@pytest.mark.parametrize("column", ["numeric", "interval"])
+def test_a_delete_takes_a_row_that_something_else_has_spelled(
+    session: psycopg.Connection, engines: Engines, size: int, refusing: bool, column: str
+) -> None:
+    """An earlier version, or whoever filled the table: the source has no other row that it could be."""
+    engine = engines(f"code {column} PRIMARY KEY, n int CHECK (n <> 13)")
+    one, other, third = {"numeric": ("1.0", "1.00", "2"), "interval": ("P1M", "P30D", "P2M")}[column]
+    session.execute(f"INSERT INTO {engine.table} VALUES ('{one}', 1)".encode())
+    if refusing:
+        engine.change("c", {"code": third, "n": 13})
+    engine.change("d", {"code": other, "n": 1})
+    engine.run(size)
+
+    assert engine.rows(session) == []
+
+
+@sizes
+def test_deletes_and_halves_of_one_batch_are_told_apart(
+    session: psycopg.Connection, engines: Engines, size: int
+) -> None:
+    """With the tombstones that follow them."""
+    engine = engines(compacted=True)
+    for code in ("1.0", "2.0"):
+        engine.change("c", {"code": code, "n": 1})
+    engine.run()
+    session.execute(f"UPDATE {engine.table} SET code = 2 WHERE code = 2".encode())
+    engine.change("d", {"code": "2.0", "n": 1})
+    engine.tombstone({"code": "2.0"})
+    engine.move({"code": "1.0", "n": 1}, {"code": "1.00", "n": 2}, partitions=(0, 1))
+    engine.run(size, [1, 0])
+
+    assert session.execute(f"SELECT code::text, n FROM {engine.table}".encode()).fetchall() == [("1.00", 2)]
+
+
+@sizes
+def test_rows_that_are_refused_beside_it_change_nothing(
+    session: psycopg.Connection, engines: Engines, size: int
+) -> None:
+    """And one that is refused itself keeps its spelling until it is replayed."""
+    engine = engines("code numeric PRIMARY KEY, n int CHECK (n <> 13)")
+    engine.change("c", {"code": "2", "n": 13}, partition=1)
+    engine.change("u", {"code": "3.00", "n": 13}, partition=1)
+    session.execute(f"INSERT INTO {engine.table} VALUES (3.0, 3)".encode())
+    respelled(engine, size, {"code": "1.0", "n": 1}, {"code": "1.00", "n": 2})
+
+    found = session.execute(f"SELECT code::text, n FROM {engine.table} ORDER BY code".encode()).fetchall()
+    assert found == [("1.00", 2), ("3.0", 3)]
+    assert len(engine.letters(session)) == 2
+
+
+@sizes
+def test_rows_that_others_refer_to_are_upserted_beside_them(
+    session: psycopg.Connection, engines: Engines, size: int
+) -> None:
+    """A foreign key's check holds a row against what changes its key, and against nothing else."""
+    engine = engines()
+    engine.change("c", {"code": "1.0", "n": 1})
+    engine.run()
+    with session.transaction():
+        session.execute(f"SELECT FROM {engine.table} FOR KEY SHARE".encode())
+        engine.change("u", {"code": "1.0", "n": 2})
+        engine.run(size)
+        assert engine.rows(session) == [(Decimal("1.0"), 2)]

@@ -142,9 +142,19 @@ def _work(connection: psycopg.Connection, staged: Staged, plain: bool) -> dict[s
 
 
 def _texts(connection: psycopg.Connection, part: Staged, plain: bool) -> dict[str, str | None]:
-    before = statements.delete(part).as_string(connection) if part.write.action is Action.REPLACE else None
+    before = _before(part, plain)
     statement = statements.insert(part) if plain else _statement(part)
-    return {"before": before, "statement": statement.as_string(connection)}
+    return {
+        "before": before.as_string(connection) if before else None,
+        "statement": statement.as_string(connection),
+    }
+
+
+def _before(part: Staged, plain: bool) -> sql.Composed | None:
+    """What is done in front of each part."""
+    if part.write.action is Action.REPLACE:
+        return statements.delete(part)
+    return statements.respell(part) if part.write.respells and not plain else None
 
 
 def _statement(part: Staged) -> sql.Composed:

@@ -19,10 +19,10 @@ _KEPT = "#columns"
 def delete(staged: Staged) -> sql.Composed:
     """Delete the rows whose identity is staged, or mark them as deleted, but for those that their version guards.
 
-    A delete that comes late leaves a row whose key has another spelling by now; what replaces rows takes any.
+    A row that has moved to another spelling of its key stays: that delete only comes late.
     """
     write = staged.write
-    spelled = [_spelled_alike(column) for column in write.spelled] if write.action is Action.DELETE else []
+    spelled = [_spelled_alike(write)] if write.moved and write.spelled else []
     if write.soft is not None:
         at = sql.SQL("coalesce(s.{}, now())").format(sql.Identifier(DELETED_AT)) if write.soft.timed else None
         settings = [sql.SQL("{} = {}").format(sql.Identifier(write.soft.column), deleted(write.soft, at))]
@@ -83,8 +83,6 @@ def upsert(staged: Staged) -> sql.Composed:
     write = staged.write
     identity = sql.SQL(", ").join(map(sql.Identifier, write.identity))
     rest = [column.name for column in write.columns if column.name not in (*write.identity, TOKEN)]
-    # a key is spelled as its row's newest image has it
-    rest += [column.name for column in write.spelled]
     rest += [*write.moving, *([write.soft.column] if write.soft else [])]
     # what is not inserted has its default there, or what a trigger gives it
     rest += [column.name for column in write.renewed if not column.always]
@@ -103,6 +101,21 @@ def upsert(staged: Staged) -> sql.Composed:
     if not against:
         return statement
     return sql.SQL("{} WHERE ({}) IS NOT TRUE").format(statement, sql.SQL(" OR ").join(against))
+
+
+def respell(staged: Staged) -> sql.Composed:
+    """Spell keys as they are staged, in the rows that an upsert of these is about to change.
+
+    For itself: a statement that may set a key keeps others from referring to any of its rows.
+    """
+    write = staged.write
+    return sql.SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND NOT ({})").format(
+        table_name(write.table),
+        sql.SQL(", ").join(_set(write, column.name, written(column)) for column in write.spelled),
+        staged.staging,
+        open_to(staged),
+        _spelled_alike(write),
+    )
 
 
 def keep(staged: Staged) -> sql.Composed:
@@ -253,10 +266,11 @@ def withheld(staged: Staged) -> sql.Composed:
     return sql.SQL("SELECT p.place FROM {} AS p WHERE p.at IN ({}) ORDER BY 1").format(rows_with_places(staged), rows)
 
 
-def _spelled_alike(column: StagedColumn) -> sql.Composed:
-    """Whether a key's column of the row `t` is written as the staged one, whatever the column takes for one."""
-    return sql.SQL('CAST(t.{} AS text) COLLATE "C" = CAST({} AS text)').format(
-        sql.Identifier(column.name), written(column)
+def _spelled_alike(write: TableWrite) -> sql.Composed:
+    """Whether the key of the row `t` is spelled as the staged one, whatever the table takes for one."""
+    return sql.SQL(" AND ").join(
+        sql.SQL('CAST(t.{} AS text) COLLATE "C" = CAST({} AS text)').format(sql.Identifier(one.name), written(one))
+        for one in write.spelled
     )
 
 

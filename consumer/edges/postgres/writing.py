@@ -18,6 +18,7 @@ from consumer.edges.postgres.statements import (
     delete,
     insert,
     insert_checked,
+    respell,
     take,
     update,
     update_telling,
@@ -145,10 +146,12 @@ class Writer:
         elif write.action is Action.REMOVE:
             _remove(connection, staged)
         elif write.action is Action.TAKE:
+            _respell(connection, staged)
             _take(connection, staged)
         elif write.action is Action.REPLACE:
             _replace(connection, staged)
         elif not (self._may_be_plain(write) and self._inserted(connection, staged)):
+            _respell(connection, staged)
             connection.execute(upsert(staged))
         return {}
 
@@ -164,6 +167,7 @@ class Writer:
             _replace(connection, staged)
             found = refused(connection, staged)
         else:
+            _respell(connection, staged)
             written = connection.execute(upsert(staged)).rowcount
             found = refused(connection, staged) if written < write.rows else {}
         return found
@@ -218,6 +222,11 @@ def _update(connection: psycopg.Connection, staged: Staged) -> None:
         raise DataFault(_missing_base(write.table, write.rows - found), write.table)
     if rows > found:
         raise DataFault(_many_bases(write.table, rows - found), write.table)
+
+
+def _respell(connection: psycopg.Connection, staged: Staged) -> None:
+    if staged.write.respells:
+        connection.execute(respell(staged))
 
 
 def _take(connection: psycopg.Connection, staged: Staged) -> None:
