@@ -65,7 +65,7 @@ def apart(work: Work, held: Mapping[RecordRef, Failure]) -> list[Step]:
     behind that one; a record that is alone stops its partition.
     """
     if sum(map(len, work.slices)) > 1:
-        return halved(replace(work, freed=frozenset()))
+        return halved(work)
     return [Stopped(ref.at, located(held[ref], ref.at, ref.offset)) for ref in work.freed & held.keys()]
 
 

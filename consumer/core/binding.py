@@ -147,7 +147,7 @@ class Binding:
         """
         if self.table is None or self.soft or self.replaces:
             return ()
-        kept = frozenset().union(*self.table.unique, (column.target.name for column in self.columns))
+        kept = self.table.referable.union(column.target.name for column in self.columns)
         own = (column for column in self.table.columns if column.name not in kept and not column.generated)
         return tuple(column for column in own if "UPDATE" not in column.lacks)
 

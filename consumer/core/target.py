@@ -63,7 +63,8 @@ class TargetColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetTable:
-    """A target table as the catalog has it. `unique`: column sets of its usable unique indexes.
+    """A target table as the catalog has it. `unique`: column sets of its usable unique indexes; `referable`: columns of
+    all of them, to which other tables may refer.
 
     `lacks`: the privileges on all of it, or on its schema, that we do not have.
     `rank`: how many tables it refers to, directly or through others, so that parents come before their children.
@@ -74,6 +75,7 @@ class TargetTable:
     unique: tuple[frozenset[str], ...]
     lacks: frozenset[str] = frozenset()
     rank: int = 0
+    referable: frozenset[str] = frozenset()
 
     def column(self, name: str) -> TargetColumn | None:
         """The column of that name."""

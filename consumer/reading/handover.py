@@ -51,8 +51,10 @@ class Work:
         return self.plan.size if self.plan else sum(piece.size for piece in self.slices)
 
     def part(self, slices: Iterable[Slice]) -> "Work":
-        """A batch of some of its records, without a plan; whether bytes had closed it says nothing of that one."""
-        return replace(self, slices=tuple(slices), plan=None, full=False)
+        """A batch of some of its records, without a plan; whether bytes had closed it, and what had to wait for whom,
+        says nothing of that one.
+        """
+        return replace(self, slices=tuple(slices), plan=None, full=False, freed=frozenset())
 
 
 @dataclass(frozen=True, slots=True)

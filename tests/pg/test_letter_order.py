@@ -106,3 +106,14 @@ def test_what_is_read_again_in_front_of_the_oldest_letter_waits_for_none(
     assert engine.rows(session) == [(1, "old", 2)]
     assert [state for _, _, state, _ in engine.letters(session)] == ["dead", "dead"]
     assert engine.stopped == {}
+
+
+def test_an_image_of_the_whole_row_makes_letters_of_both_partitions_needless(
+    session: psycopg.Connection, engine: Engine
+) -> None:
+    """Whichever of them failed first."""
+    engine.change("u", row(1, "good", 5))
+    engine.run()
+
+    assert engine.rows(session) == [(1, "good", 5)]
+    assert [state for _, _, state, _ in engine.letters(session)] == ["superseded", "superseded"]

@@ -97,6 +97,21 @@ def test_what_was_given_up_before_is_known_to_be_not_applied(empty: psycopg.Conn
     assert found == [(2, 3)]
 
 
+def test_how_far_a_position_has_been_is_known_of_those_that_were_set_back(empty: psycopg.Connection) -> None:
+    """By what the audit says."""
+    migrate(empty, migrations()[:36])
+    empty.execute(
+        "INSERT INTO headrace.positions (group_name, topic, partition, next_offset, epoch) VALUES ('g', 't', 0, 7, 1)"
+    )
+    empty.execute("""
+        INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details)
+        VALUES ('g', 'a person', 'set position', 't', 0, 'again', '{"from": 90, "to": 4, "topic_id": {"from": null}}'),
+            ('g', 'a person', 'set position', 't', 0, 'cut', '{"from": 95, "to": 90, "stopped": "log.truncated"}')
+    """)
+    migrate(empty)
+    assert empty.execute("SELECT furthest FROM headrace.positions").fetchall() == [(90,)]
+
+
 @pytest.mark.provokes("target.newer")
 def test_a_newer_schema_is_refused(empty: psycopg.Connection) -> None:
     """An older program must not write into what it does not know."""

@@ -223,3 +223,20 @@ def test_only_where_there_are_such_columns_more_is_done(
     assert {write.action for write in again.writes} == {Action.UPSERT}
     assert [(write.action, write.renewed) for write in plain.writes] == [(Action.DELETE, ()), (Action.UPSERT, ())]
     assert (len(again.stages), again.counts.deletes, again.counts.upserts) == (1, 0, 2)
+
+
+def test_a_column_that_other_tables_refer_to_stays(session: psycopg.Connection, engines: Engines, schema: str) -> None:
+    """Also one that may be null, whose index no conflict is told by."""
+    engine = engines(", slug text UNIQUE")
+    session.execute(
+        f"UPDATE {schema}.t SET slug = 's' || id;"
+        f"CREATE TABLE {schema}.child (slug text REFERENCES {schema}.t (slug) ON UPDATE CASCADE);"
+        f"INSERT INTO {schema}.child VALUES ('s1')".encode()
+    )
+    engine.change("d", row(1))
+    engine.change("c", row(1, 3))
+    engine.run()
+
+    assert engine.rows(session)[0] == (1, 3, "doc", "new", "s1")
+    assert session.execute(f"SELECT slug FROM {schema}.child".encode()).fetchall() == [("s1",)]
+    assert (engine.stopped, engine.letters(session)) == ({}, [])

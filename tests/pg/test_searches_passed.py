@@ -130,3 +130,14 @@ def test_what_was_applied_before_a_person_passed_it_again_is_a_later_change(scen
     scene.replay()
 
     assert scene.search() == [Ending.SUPERSEDED]
+
+
+def test_what_was_applied_behind_a_position_that_was_set_back_is_a_later_change(scene: Scene) -> None:
+    """Also for a letter that is placed before it is read again."""
+    scene.unknown()
+    scene.apply(WHOLE)
+    scene.learn()
+    scene.set_to(1)
+    scene.replay()
+
+    assert scene.search() == [Ending.SUPERSEDED]

@@ -3,8 +3,9 @@
 import psycopg
 import pytest
 
+from consumer.core.decision import Decision
 from consumer.core.records import Slice, TopicPartition
-from consumer.edges.postgres import positions
+from consumer.edges.postgres import decisions, positions
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.unapplied import prune, unapplied
 from consumer.ports.target import Start
@@ -112,3 +113,43 @@ def test_letters_that_are_given_up_are_noted(session: psycopg.Connection, group:
     session.execute(close, ("discarded", group, 11))
     session.execute(close, ("superseded", group, 12))
     assert noted(session, group) == [(11, 12), (20, 30)]
+
+
+def test_letters_of_another_log_are_not_noted(session: psycopg.Connection, group: str) -> None:
+    """Given up behind the new position of a topic that was made anew, as an older program does it."""
+    session.execute(LETTER, (group, 99))
+    session.execute("UPDATE headrace.letters SET state = 'discarded' WHERE group_name = %s", (group,))
+    assert noted(session, group) == [(20, 30)]
+
+
+def test_behind_the_place_where_a_log_was_cut_nothing_was_read(session: psycopg.Connection, group: str) -> None:
+    """So what is passed there is noted."""
+    cut = Decision(next_offset=25, topic_id="first", discarded_from=25)
+    decisions.carry_out(session, group, AT, cut)
+    assert noted(session, group) == []
+    session.execute(SET, (28, group))
+    assert noted(session, group) == [(25, 28)]
+
+
+def test_ranges_that_lie_in_one_another_are_read(session: psycopg.Connection, group: str) -> None:
+    """A letter within what was passed was given up later."""
+    session.execute(LETTER, (group, 22))
+    session.execute("UPDATE headrace.letters SET state = 'discarded' WHERE group_name = %s", (group,))
+    session.execute(SET, (20, group))
+    move(session, group, 20, 22)
+    assert noted(session, group) == [(22, 30)]
+
+
+def test_dead_letters_of_others_count_as_not_applied_until_they_are_read(
+    session: psycopg.Connection, group: str
+) -> None:
+    """Where the position is set in front of where the group began."""
+    session.execute(LETTER, (group, 5))
+    theirs = "imported = 'connect', imported_topic = 'dlq', imported_partition = 0, imported_offset = 0"
+    session.execute(f"UPDATE headrace.letters SET {theirs} WHERE group_name = %s".encode(), (group,))
+    session.execute(SET, (0, group))
+    session.execute(SET, (10, group))
+    assert unapplied(session, group, AT, [4, 5, 6]) == {5}
+    session.execute(SET, (0, group))
+    move(session, group, 0, 6)
+    assert unapplied(session, group, AT, [4, 5, 6]) == frozenset()

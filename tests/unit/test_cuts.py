@@ -1,6 +1,6 @@
 """What is left of a batch when its records can't be applied together."""
 
-from consumer.applying.cuts import apart
+from consumer.applying.cuts import apart, smaller
 from consumer.core.failure import failed
 from consumer.core.kinds import KINDS
 from consumer.core.letters import BEHIND
@@ -30,3 +30,8 @@ def test_a_record_alone_that_is_held_again_stops_its_partition() -> None:
     (step,) = apart(work(1), HELD)
     assert isinstance(step, Stopped)
     assert (step.at, step.failure.kind) == (AT, BEHIND)
+
+
+def test_parts_of_a_batch_may_hold_what_was_freed_of_the_whole() -> None:
+    """What it need not wait for may be in the other part."""
+    assert {part.freed for part in smaller(work(5)) if isinstance(part, Work)} == {frozenset()}

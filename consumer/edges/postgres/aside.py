@@ -129,7 +129,7 @@ class BatchLetters:
             met_by += [(one, ref) for one, ref in by if one.origin == ref]
             lacking = {one.place for one, _ in older if write.strict or one.keeps or write.lacks(one.place)}
             waiting |= {ref: _BEHIND for one, ref in older if one.place in lacking}
-            met_by += [(one, ref) for one, ref in older if one.place not in lacking]
+            met_by += [(one, ref) for one, ref in _made_needless(by, older) if one.place not in lacking]
         if waiting:
             raise Reconsider(waiting)
         return met_by
@@ -216,6 +216,17 @@ class BatchLetters:
 _LATE = "a later change of the row was applied"
 _BEHIND = failed(KINDS[BEHIND], "postgres", "look for letters", KINDS[BEHIND].sign)
 _KEEPS = replace(_BEHIND, operation=KEEPING)
+
+
+def _made_needless(
+    by: Sequence[tuple[Met, RecordRef]], older: Sequence[tuple[Met, RecordRef]]
+) -> list[tuple[Met, RecordRef]]:
+    """Those of the letters that an image of the whole row makes needless: the older ones, and those of other
+    partitions, unless its own was set back and it stands in front of what was read there.
+    """
+    again = {one.place for one, ref in by if one.origin.at == ref.at and one.origin.offset >= ref.offset}
+    others = [(one, ref) for one, ref in by if one.origin.at != ref.at and one.place not in again]
+    return [*older, *(each for each in others if each not in older)]
 
 
 def _older(by: Sequence[tuple[Met, RecordRef]]) -> list[tuple[Met, RecordRef]]:

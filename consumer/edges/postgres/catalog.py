@@ -39,6 +39,10 @@ SELECT
             SELECT k.confrelid FROM referenced r JOIN pg_constraint k ON k.contype = 'f' AND k.conrelid = r.relid
         )
         SELECT count(*) FROM referenced
+    ),
+    ARRAY (
+        SELECT a.attname FROM pg_index i JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+        WHERE i.indrelid = c.oid AND i.indisunique
     )
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s
@@ -124,7 +128,7 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
         found = connection.execute(_TABLE, (name.schema, name.name)).fetchone()
         if not rows or found is None:
             return None
-        lacks, unique, referenced = found
+        lacks, unique, referenced, referable = found
     columns = tuple(
         TargetColumn(
             name=row[0],
@@ -148,6 +152,7 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
         name=name,
         columns=columns,
         unique=tuple(map(frozenset, unique)),
+        referable=frozenset(referable),
         lacks=frozenset(lacks),
         rank=referenced,
     )

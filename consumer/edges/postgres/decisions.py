@@ -41,6 +41,15 @@ SET next_offset = %(next_offset)s, topic_id = %(topic_id)s, epoch = epoch + 1, s
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
 RETURNING epoch
 """
+# Where a log was cut, what was read behind that place were other records than will have its offsets.
+_SHORTER = """
+WITH gone AS (
+    DELETE FROM headrace.unapplied
+    WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND end_offset > %(next_offset)s
+)
+UPDATE headrace.positions SET furthest = next_offset
+WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
+"""
 # nobody waits for offsets that may never come again
 _FREE = """
 UPDATE headrace.positions
@@ -117,6 +126,8 @@ def carry_out(connection: psycopg.Connection, group: str, at: TopicPartition, de
             names = {"number": str(at.partition), "name": f"{at.topic}:{at.partition}"}
             connection.execute(_FREE, {"group": group, "topic": at.topic, **names})
         ((epoch,),) = connection.execute(_SET, values).fetchall()
+        if decision.discarded_from is not None:
+            connection.execute(_SHORTER, values)
     return int(epoch)
 
 

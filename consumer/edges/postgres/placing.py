@@ -19,10 +19,14 @@ WHERE group_name = %(group)s AND table_name = %(table)s AND digest_a = %(a)s AND
 ORDER BY "offset" FOR UPDATE
 """).format(open=sql.SQL(OPEN_STATES))
 _PLACE = """
-UPDATE headrace.letters SET table_name = %(table)s, digest_a = %(a)s, digest_b = %(b)s, row_types = %(types)s,
+UPDATE headrace.letters l SET table_name = %(table)s, digest_a = %(a)s, digest_b = %(b)s, row_types = %(types)s,
     -- where others may have its row's later changes, that is asked though nothing stands behind it
     searched = "offset" + CASE WHEN %(position)s > "offset" + 1 OR NOT %(several)s THEN 1 ELSE 0 END,
-    search_until = greatest("offset" + 1, %(position)s), search_doubt = NULL,
+    -- what was read behind a position that was set back has been applied
+    search_until = (
+        SELECT greatest(l."offset" + 1, p.next_offset, p.furthest) FROM headrace.positions p
+        WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition
+    ), search_doubt = NULL,
     reason = 'its partition is searched for later changes of its row'
 WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying') AND digest_a IS NULL
 """

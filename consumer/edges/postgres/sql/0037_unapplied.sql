@@ -46,6 +46,14 @@ BEGIN
         passed := greatest(OLD.furthest, OLD.next_offset);
         NEW.furthest := greatest(passed, NEW.next_offset);
         NEW.first_offset := CASE WHEN NEW.next_offset < OLD.first_offset THEN NEW.next_offset ELSE OLD.first_offset END;
+        -- until it is read, nobody has applied what another consumer could not take
+        INSERT INTO headrace.unapplied (group_name, topic, partition, start_offset, end_offset)
+        SELECT l.group_name, l.topic, l.partition, l."offset", l."offset" + 1 FROM headrace.letters l
+        WHERE NEW.first_offset < OLD.first_offset
+          AND l.group_name = NEW.group_name AND l.topic = NEW.topic AND l.partition = NEW.partition
+          AND l."offset" >= NEW.first_offset AND l."offset" < OLD.first_offset AND l.imported IS NOT NULL
+          AND l.state IN ('retrying', 'held', 'dead', 'replaying')
+        ON CONFLICT DO NOTHING;
     END IF;
     -- a batch moves its position under the epoch of its taking, a person raises that
     IF NEW.epoch <> OLD.epoch AND NEW.next_offset > passed THEN
@@ -60,12 +68,17 @@ BEGIN
               AND u.start_offset < NEW.next_offset AND u.end_offset > OLD.next_offset
             RETURNING u.*
         )
-        INSERT INTO headrace.unapplied (group_name, topic, partition, start_offset, end_offset, noted_at)
-        SELECT NEW.group_name, NEW.topic, NEW.partition, g.start_offset, OLD.next_offset, g.noted_at
-        FROM gone g WHERE g.start_offset < OLD.next_offset
-        UNION ALL
-        SELECT NEW.group_name, NEW.topic, NEW.partition, NEW.next_offset, g.end_offset, g.noted_at
-        FROM gone g WHERE g.end_offset > NEW.next_offset;
+        INSERT INTO headrace.unapplied AS u (group_name, topic, partition, start_offset, end_offset, noted_at)
+        SELECT NEW.group_name, NEW.topic, NEW.partition, rest.first, max(rest.behind), max(rest.noted_at)
+        FROM (
+            SELECT g.start_offset, OLD.next_offset, g.noted_at FROM gone g WHERE g.start_offset < OLD.next_offset
+            UNION ALL
+            SELECT NEW.next_offset, g.end_offset, g.noted_at FROM gone g WHERE g.end_offset > NEW.next_offset
+        ) AS rest (first, behind, noted_at)
+        GROUP BY rest.first
+        -- ranges may lie in one another
+        ON CONFLICT (group_name, topic, partition, start_offset)
+        DO UPDATE SET end_offset = greatest(u.end_offset, excluded.end_offset);
     END IF;
     RETURN NEW;
 END
@@ -78,11 +91,12 @@ CREATE TRIGGER positions_noted BEFORE INSERT OR UPDATE OF next_offset, topic_id 
 
 CREATE FUNCTION headrace.note_discard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- what another consumer could not take was applied all the same where this group has read it
-    IF NEW.imported IS NULL OR EXISTS (
+    -- What another consumer could not take was applied all the same where this group has read it. Letters of a topic
+    -- that was made anew may be given up behind its new position.
+    IF EXISTS (
         SELECT FROM headrace.positions p
         WHERE p.group_name = NEW.group_name AND p.topic = NEW.topic AND p.partition = NEW.partition
-          AND NEW."offset" < p.first_offset
+          AND NEW."offset" < CASE WHEN NEW.imported IS NULL THEN greatest(p.furthest, p.next_offset) ELSE p.first_offset END
     ) THEN
         INSERT INTO headrace.unapplied (group_name, topic, partition, start_offset, end_offset)
         VALUES (NEW.group_name, NEW.topic, NEW.partition, NEW."offset", NEW."offset" + 1)
@@ -100,6 +114,23 @@ CREATE TRIGGER letters_discarded AFTER UPDATE OF state ON headrace.letters
 -- also where target.constraints = "trust-source" lets no other trigger fire
 ALTER TABLE headrace.positions ENABLE ALWAYS TRIGGER positions_noted;
 ALTER TABLE headrace.letters ENABLE ALWAYS TRIGGER letters_discarded;
+
+-- as far as is known: a position may stand in front of where it was once
+UPDATE headrace.positions p SET furthest = greatest(
+    p.next_offset,
+    (
+        SELECT max(l."offset") + 1 FROM headrace.letters l
+        WHERE l.group_name = p.group_name AND l.topic = p.topic AND l.partition = p.partition AND l.imported IS NULL
+          AND l.state IN ('retrying', 'held', 'dead', 'replaying')
+    ),
+    (
+        SELECT max((a.details ->> 'from')::bigint) FROM headrace.audit a
+        WHERE a.group_name = p.group_name AND a.topic = p.topic AND a.partition = p.partition
+          AND a.action = 'set position' AND jsonb_typeof(a.details -> 'from') = 'number'
+          AND a.details -> 'topic_id' ->> 'from' IS NOT DISTINCT FROM p.topic_id::text
+          AND a.details ->> 'stopped' IS DISTINCT FROM 'log.truncated'
+    )
+);
 
 -- those that were given up before, unless a position that was set back has had them read again, or will
 INSERT INTO headrace.unapplied (group_name, topic, partition, start_offset, end_offset)
