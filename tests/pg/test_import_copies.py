@@ -9,15 +9,13 @@ from consumer.core.failure import Persistent
 from consumer.core.foreign import Stored
 from consumer.core.records import RecordRef
 from consumer.core.search import Ending
-from consumer.core.target import TableName
 from consumer.edges.postgres.imports import PostgresImports
 from consumer.edges.postgres.sink import PostgresSink
 from dlq.actions import discard
 from dlq.headers import encode
 from tests.pg.conftest import Pools
-from tests.pg.landing import Landing
 from tests.pg.test_imports import DEAD, ORIGIN, Reading, connect, dead
-from tests.pg.unplaced import FIELDS, OLD, OTHER, Scene
+from tests.pg.unplaced import OLD, OTHER, Scene, first_row
 from tests.unit.test_headers import HEAD
 
 
@@ -30,10 +28,7 @@ def reading(session: psycopg.Connection, pools: Pools, group: str) -> Reading:
 @pytest.fixture
 def scene(session: psycopg.Connection, sink: PostgresSink, pools: Pools, schema: str, group: str) -> Scene:
     """A partition that is read by this group, whose row was there before."""
-    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text, amount int)")
-    session.execute(f"INSERT INTO {schema}.t VALUES (1, 'first', 0)")
-    sink.seed({})
-    return Scene(session, sink, pools(), group, Landing(sink, TableName(schema, "t"), FIELDS))
+    return first_row(session, sink, pools(), schema, group)
 
 
 @pytest.mark.parametrize("large", [False, True])

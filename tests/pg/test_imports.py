@@ -17,7 +17,6 @@ from consumer.core.letters import Record
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.records import Header, OffsetRange, RecordRef, TopicPartition
 from consumer.core.search import Ending
-from consumer.core.target import TableName
 from consumer.edges.postgres.imports import PostgresImports
 from consumer.edges.postgres.sink import PostgresSink
 from dlq.actions import discard, replay
@@ -29,8 +28,7 @@ from dlq.payload import Sources
 from dlq.preview import Fate, Rules, preview
 from dlq.selection import Selection
 from tests.pg.conftest import Pools
-from tests.pg.landing import Landing
-from tests.pg.unplaced import CUT, FIELDS, OLD, OTHER, PARTIAL, WHOLE, Change, Scene, row
+from tests.pg.unplaced import CUT, OLD, OTHER, PARTIAL, WHOLE, Change, Scene, first_row, row
 
 DEAD = TopicPartition("sink-dlq", 0)
 ORIGIN = RecordRef(TopicPartition("shop", 1), 5)
@@ -240,10 +238,7 @@ def test_a_time_that_can_not_be_is_now(reading: Reading, session: psycopg.Connec
 @pytest.fixture
 def scene(session: psycopg.Connection, sink: PostgresSink, pools: Pools, schema: str, group: str) -> Scene:
     """A partition that is read by this group, whose row was there before."""
-    session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text, amount int)")
-    session.execute(f"INSERT INTO {schema}.t VALUES (1, 'first', 0)")
-    sink.seed({})
-    return Scene(session, sink, pools(), group, Landing(sink, TableName(schema, "t"), FIELDS))
+    return first_row(session, sink, pools(), schema, group)
 
 
 def imported(scene: Scene, reading: Reading, offset: int = 0, *, value: bytes | None = None, bare: bool = False) -> int:

@@ -1,5 +1,6 @@
 """Of what was passed a search takes nothing for applied that a person passed or gave up, unless it was read again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import psycopg
@@ -120,24 +121,14 @@ def test_what_a_person_has_passed_is_a_later_change_once_it_is_read(scene: Scene
     assert scene.search() == [Ending.SUPERSEDED]
 
 
-def test_what_was_applied_before_a_person_passed_it_again_is_a_later_change(scene: Scene) -> None:
-    """Back, and forward again."""
-    scene.unknown()
-    scene.apply(WHOLE)
-    scene.learn()
-    scene.set_to(1)
-    scene.set_to(2)
-    scene.replay()
-
-    assert scene.search() == [Ending.SUPERSEDED]
-
-
-def test_what_was_applied_behind_a_position_that_was_set_back_is_a_later_change(scene: Scene) -> None:
+@pytest.mark.parametrize("places", [(1,), (1, 2)], ids=["set back", "and forward again"])
+def test_what_was_applied_is_a_later_change_wherever_the_position_is_set(scene: Scene, places: Sequence[int]) -> None:
     """Also for a letter that is placed before it is read again."""
     scene.unknown()
     scene.apply(WHOLE)
     scene.learn()
-    scene.set_to(1)
+    for place in places:
+        scene.set_to(place)
     scene.replay()
 
     assert scene.search() == [Ending.SUPERSEDED]
