@@ -56,7 +56,7 @@ class RepairDesk:
             details: dict[str, object] = {"workflow": number, "rows": repair.keys, "signals": repair.signals}
             audit.write(self.connection, self.group, "ask source", details, said)
         for each in signals:
-            self.channel.send(self.channel.topic, self.channel.prefix.encode(), each)
+            self.channel.send(each)
         return repair
 
     def _looked(self, number: int) -> tuple[Repair, list[bytes]]:

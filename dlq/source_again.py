@@ -68,9 +68,7 @@ class Channel:
     """How the connector is reached. `send` publishes a signal, and returns once it is there. Raises HeadraceError."""
 
     dialect: Dialect
-    prefix: str
-    topic: str
-    send: Callable[[str, bytes, bytes], None]
+    send: Callable[[bytes], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ class SourceDesk:
             details: dict[str, object] = {"rows": wanted.keys, "signals": wanted.signals}
             audit.write(self.connection, self.group, "ask source", details, said, About(letters=wanted.letters))
         for each in signals:
-            self.channel.send(self.channel.topic, self.channel.prefix.encode(), each)
+            self.channel.send(each)
         return wanted
 
     def _looked(self, selection: Selection) -> tuple[Wanted, list[bytes]]:

@@ -105,7 +105,7 @@ def _send(settings: Settings, table: str, identity: str) -> None:
     named = collection(Dialect.POSTGRESQL, {"schema": schema, "table": name})
     try:
         with source_channel(settings) as channel:
-            channel.send(channel.topic, channel.prefix.encode(), whole(identity, named))
+            channel.send(whole(identity, named))
     except Undecidable as why:
         raise Persistent(failed(KINDS["source.refused"], "source", "ask for a table", str(why))) from why
 
@@ -122,8 +122,8 @@ def source_channel(settings: Settings) -> Iterator[Channel]:
         raise Undecidable(f"the signal topic {topic} needs to be there, with one partition: others are not read")
     with closing(KafkaLetterbox(kafka)) as letterbox:
 
-        def send(topic: str, key: bytes, value: bytes) -> None:
-            letterbox.post([Outgoing(id=0, attempt=0, topic=topic, key=key, value=value)])
+        def send(signal: bytes) -> None:
+            letterbox.post([Outgoing(id=0, attempt=0, topic=topic, key=source.topic_prefix.encode(), value=signal)])
             letterbox.flush(settings.kafka.request_timeout)
             sent = letterbox.posted()
             if not sent:
@@ -131,7 +131,7 @@ def source_channel(settings: Settings) -> Iterator[Channel]:
             if sent[0].failure is not None:
                 raise Transient(sent[0].failure)
 
-        yield Channel(dialect=Dialect(source.connector), prefix=source.topic_prefix, topic=topic, send=send)
+        yield Channel(dialect=Dialect(source.connector), send=send)
 
 
 def rules(settings: Settings, table: str) -> TableRules:

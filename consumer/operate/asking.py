@@ -1,5 +1,6 @@
 """`headrace dlq ask-source`: the source is asked for the rows of letters again."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,36 +23,20 @@ from consumer.operate.output import (
     say,
     show,
 )
-from consumer.operate.selecting import (
-    Before,
-    Fingerprints,
-    Ids,
-    Kinds,
-    Search,
-    Since,
-    States,
-    Tables,
-    Topics,
-    selected,
-)
+from consumer.operate.selecting import selecting
 
 if TYPE_CHECKING:
+    from dlq.selection import Selection
     from dlq.source_again import Wanted
 
 _SHOWN = 5
 
 
+@selecting("number", "group", "state", "kind", "topic", "table", "text", "since", "before")
 def ask_source(
     config: Config = None,
-    number: Ids = None,
-    group: Fingerprints = None,
-    state: States = None,
-    kind: Kinds = None,
-    topic: Topics = None,
-    table: Tables = None,
-    text: Search = "",
-    since: Since = None,
-    before: Before = None,
+    *,
+    chosen: "Selection",
     reason: Reason = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked, and do nothing.")] = False,
     yes: Yes = False,
@@ -63,7 +48,8 @@ def ask_source(
     none can be asked for or it is not agreed to, 5 when some can't.
     """
     note = because(reason, "the source is asked", dry_run=dry_run)
-    chosen = selected(group, state or [State.DEAD], kind, topic, table, text, since, before, number)
+    if not chosen.states:
+        chosen = replace(chosen, states=(State.DEAD,))
     with reported(), source_of(config) as desk:
         wanted = desk.look(chosen)
         if not wanted.letters and not wanted.left:

@@ -36,25 +36,14 @@ from consumer.operate.output import (
     show,
 )
 from consumer.operate.searching import search
-from consumer.operate.selecting import (
-    SOME,
-    Before,
-    Fingerprints,
-    FoundBy,
-    Kinds,
-    Search,
-    Since,
-    States,
-    Tables,
-    Topics,
-    selected,
-)
+from consumer.operate.selecting import SOME, selecting
 from consumer.ports.desk import Note
 
 if TYPE_CHECKING:
     from dlq.actions import Done
     from dlq.letters import Place
     from dlq.ports import Letters
+    from dlq.selection import Selection
 
 # letters that are read at a time: no more are asked for by their numbers than the API takes
 _AT_ONCE = 500
@@ -74,18 +63,17 @@ Numbers = Annotated[list[int], typer.Argument(metavar="ID...", help="The letters
 
 
 @app.command("groups")
+@selecting("state", "kind", "topic", "text")
 def groups(
     config: Config = None,
-    state: States = None,
-    kind: Kinds = None,
-    topic: Topics = None,
-    text: Search = "",
+    *,
+    chosen: "Selection",
     limit: Limit = 50,
     output: Format = Output.TABLE,
 ) -> None:
     """List groups of letters that failed in the same way, the last seen first. Exit code 3 when there are none."""
     with _asked(config) as desk:
-        found = desk.groups(selected(None, state, kind, topic, None, text), limit)
+        found = desk.groups(chosen, limit)
         if not found:
             raise nothing("no letter matches")
         if output is Output.TABLE:
@@ -95,23 +83,16 @@ def groups(
 
 
 @app.command("ls")
+@selecting("group", "state", "kind", "topic", "table", "text", "since", "before", "job")
 def ls(
     config: Config = None,
-    group: Fingerprints = None,
-    state: States = None,
-    kind: Kinds = None,
-    topic: Topics = None,
-    table: Tables = None,
-    text: Search = "",
-    since: Since = None,
-    before: Before = None,
-    job: FoundBy = None,
+    *,
+    chosen: "Selection",
     after: Annotated[str | None, typer.Option(help="The next page, as the last one has named it.")] = None,
     limit: Limit = 20,
     output: Format = Output.TABLE,
 ) -> None:
     """List letters, the last that failed first. Exit code 3 when there are none."""
-    chosen = selected(group, state, kind, topic, table, text, since, before, None, job)
     place = _place(after)
     with _asked(config) as desk:
         found = desk.page(chosen, limit, place)
@@ -246,17 +227,11 @@ def discard(
 
 
 @app.command("export")
+@selecting("group", "state", "kind", "topic", "table", "text", "since", "before", "job")
 def export(
     config: Config = None,
-    group: Fingerprints = None,
-    state: States = None,
-    kind: Kinds = None,
-    topic: Topics = None,
-    table: Tables = None,
-    text: Search = "",
-    since: Since = None,
-    before: Before = None,
-    job: FoundBy = None,
+    *,
+    chosen: "Selection",
     payload: Annotated[
         bool,
         typer.Option("--payload", help="Also what the records hold, but for masked columns. It is kept who did."),
@@ -267,7 +242,6 @@ def export(
     """Write all letters of a selection to stdout, as they are at one moment, by id. Exit code 3 when there are none."""
     from dlq.export import comma_separated, ndjson
 
-    chosen = selected(group, state, kind, topic, table, text, since, before, None, job)
     note = because(reason, "records are exported", dry_run=not payload)
     with _asked(config) as desk, desk.export(chosen, note, payloads=payload) as found:
         lines = ndjson(found) if output is Written.NDJSON else comma_separated(found, payloads=payload)

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,20 +34,7 @@ from consumer.operate.output import (
     say,
     show,
 )
-from consumer.operate.selecting import (
-    SOME,
-    Before,
-    Fingerprints,
-    FoundBy,
-    Ids,
-    Kinds,
-    Search,
-    Since,
-    States,
-    Tables,
-    Topics,
-    selected,
-)
+from consumer.operate.selecting import SOME, selecting
 from consumer.ports.desk import Note
 
 if TYPE_CHECKING:
@@ -55,6 +42,7 @@ if TYPE_CHECKING:
     from dlq.jobs import Job, Order
     from dlq.ports import LetterJobs
     from dlq.preview import Preview
+    from dlq.selection import Selection
 
 app = typer.Typer(
     name="replay",
@@ -84,18 +72,11 @@ class ItemState(StrEnum):
 
 
 @app.command("start")
+@selecting()
 def start(
     config: Config = None,
-    number: Ids = None,
-    group: Fingerprints = None,
-    state: States = None,
-    kind: Kinds = None,
-    topic: Topics = None,
-    table: Tables = None,
-    text: Search = "",
-    since: Since = None,
-    before: Before = None,
-    job: FoundBy = None,
+    *,
+    chosen: "Selection",
     discard: Annotated[bool, typer.Option("--discard", help="Give the letters up instead of sending them.")] = False,
     stale: Annotated[bool, typer.Option("--stale", help="Also those that look stale; most of them will fail.")] = False,
     rate: Annotated[float, typer.Option(min=0.01, max=5000, help="Letters a second, by all workers together.")] = 50.0,
@@ -126,8 +107,8 @@ def start(
     if yes and expect is None and not dry_run:
         say("who does not want to be asked says how many letters have to go: --expect; --dry-run tells it")
         raise typer.Exit(USAGE)
-    states = state or ([State.DEAD] if not discard else sorted(OPEN))
-    chosen = selected(group, states, kind, topic, table, text, since, before, number, job)
+    if not chosen.states:
+        chosen = replace(chosen, states=tuple(sorted(OPEN)) if discard else (State.DEAD,))
     with reported(), jobs_of(config) as desk:
         from dlq.jobs import Order
 

@@ -1,6 +1,6 @@
 """`headrace dlq search`: letters found by what their records hold, by a job that workers carry out."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,22 +9,13 @@ from consumer.operate.job_views import follow, show_job
 from consumer.operate.opening import jobs_of
 from consumer.operate.output import Config, Format, Output, Reason, because, nothing, reported, say, show
 from consumer.operate.replay import job_of
-from consumer.operate.selecting import (
-    SOME,
-    Before,
-    Fingerprints,
-    FoundBy,
-    Ids,
-    Kinds,
-    Search,
-    Since,
-    States,
-    Tables,
-    Topics,
-    selected,
-)
+from consumer.operate.selecting import SOME, selecting
+
+if TYPE_CHECKING:
+    from dlq.selection import Selection
 
 
+@selecting()
 def search(
     where: Annotated[
         list[str],
@@ -35,16 +26,8 @@ def search(
         ),
     ],
     config: Config = None,
-    number: Ids = None,
-    group: Fingerprints = None,
-    state: States = None,
-    kind: Kinds = None,
-    topic: Topics = None,
-    table: Tables = None,
-    text: Search = "",
-    since: Since = None,
-    before: Before = None,
-    job: FoundBy = None,
+    *,
+    chosen: "Selection",
     most: Annotated[
         int, typer.Option("--limit", min=1, max=100_000, help="At most so many letters, the last that failed first.")
     ] = 10_000,
@@ -65,7 +48,6 @@ def search(
         conditions = tuple(map(condition, where))
     except BadFilter as error:
         raise typer.BadParameter(str(error)) from error
-    chosen = selected(group, state, kind, topic, table, text, since, before, number, job)
     with reported(), jobs_of(config) as desk:
         made = desk.search(Wanted(selection=chosen, conditions=conditions, said=note, most=most))
         if made is None:

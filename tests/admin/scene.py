@@ -145,7 +145,7 @@ class Shop:
         # letters that pictures show, by what they are for
         self.shown: dict[str, int] = {}
         # what the source was asked for, if it can be
-        self.signals_go, self.signals = True, list[tuple[str, bytes, bytes]]()
+        self.signals_go, self.signals = True, list[bytes]()
         self.appends = ""
 
     @property
@@ -316,10 +316,7 @@ class Shop:
         if not self.signals_go:
             raise Undecidable("source.topic_prefix is not set, so no connector would take a signal")
 
-        def send(topic: str, key: bytes, value: bytes) -> None:
-            self.signals.append((topic, key, value))
-
-        channel = Channel(dialect=Dialect.POSTGRESQL, prefix="shop", topic="shop-signal", send=send)
+        channel = Channel(dialect=Dialect.POSTGRESQL, send=self.signals.append)
         with self._letters() as letters:
             yield SourceDesk(letters.connection, letters.group, letters.sources, channel)
 

@@ -269,8 +269,8 @@ def test_the_source_is_asked_for_as_many_rows_as_were_shown(shop: Shop, operator
     told(operator.post(f"{API}/source/ask", json={**wanted, "expect": 1, **WHY}), 409)
     assert (shop.signals, shop.audit()) == ([], [])
     told(operator.post(f"{API}/source/ask", json={**wanted, "expect": 2, **WHY}))
-    ((topic, key, signal),) = shop.signals
-    assert (topic, key, b"execute-snapshot" in signal) == ("shop-signal", b"shop", True)
+    (signal,) = shop.signals
+    assert b"execute-snapshot" in signal
     assert shop.audit() == [(OPERATOR, "ask source", "ticket 1")]
     shop.signals_go = False
     assert "topic_prefix" in told(operator.post(f"{API}/source/preview", json=wanted), 409)["detail"]

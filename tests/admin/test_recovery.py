@@ -68,7 +68,7 @@ def test_the_source_is_asked_for_rows_that_are_missing_or_different(shop: Shop, 
     other = client.post(f"/api/v1/workflows/{number}/repair", json={"expect": 1, "reason": "ticket 1"})
     assert (other.status_code, shop.signals) == (409, [])
     assert client.post(f"/api/v1/workflows/{number}/repair", json={"expect": 2, "reason": "ticket 1"}).is_success
-    ((_, _, value),) = shop.signals
+    (value,) = shop.signals
     (condition,) = json.loads(value)["data"]["additional-conditions"]
     assert condition == {"data-collection": r"shop\.orders", "filter": "\"id\" IN ('7', 'it''s')"}
 

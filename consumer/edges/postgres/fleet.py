@@ -9,6 +9,7 @@ from psycopg.rows import class_row, dict_row, namedtuple_row
 from consumer.core.lag import Lag, Log, Place, lags
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres.pauses import paused_by
+from consumer.edges.postgres.session import OWNER_LIVES
 from consumer.edges.postgres.translate import translated
 from consumer.ports.control import TableState, Worker
 
@@ -40,16 +41,13 @@ LEFT JOIN written w ON w.name = t.table_name
 LEFT JOIN open o ON o.topic = p.topic
 ORDER BY t.table_name NULLS LAST, p.topic
 """
-_PLACES = """
+_PLACES = f"""
 SELECT p.topic, p.partition, p.next_offset, p.stopped, p.wait_for,
-    EXISTS (
-        SELECT FROM pg_stat_activity a
-        WHERE a.pid = p.owner_pid AND a.application_name = left('headrace ' || p.owner, 63)
-    ) AS held,
+    {OWNER_LIVES} AS held,
     coalesce((
         SELECT array_agg(t.table_name ORDER BY t.table_name) FROM headrace.target_tables t
         WHERE t.group_name = p.group_name AND t.topic = p.topic
-    ), '{}') AS tables,
+    ), '{{}}') AS tables,
     (SELECT to_jsonb(s) FROM headrace.pauses_of(p.group_name, p.topic, p.partition) AS s LIMIT 1) AS paused
 FROM headrace.positions p WHERE p.group_name = %s ORDER BY p.topic, p.partition
 """

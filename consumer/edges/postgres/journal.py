@@ -3,6 +3,7 @@
 import psycopg
 from psycopg.rows import class_row
 
+from consumer.edges.postgres.session import OWNER_LIVES
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Batch, Born, Checkpoint, Deed, Page, Position
 
@@ -37,12 +38,9 @@ JOIN headrace.letters l ON l.group_name = %(group)s AND l.topic = r ->> 0 AND l.
   AND l."offset" >= (r ->> 2)::bigint AND l."offset" < (r ->> 3)::bigint
 WHERE b.group_name = %(group)s AND b.id = %(id)s ORDER BY l.id LIMIT %(most)s
 """
-_POSITIONS = """
+_POSITIONS = f"""
 SELECT p.topic, p.partition, p.next_offset, p.epoch, p.owner, p.stopped, p.wait_for, p.updated_at, p.again_at,
-    EXISTS (
-        SELECT FROM pg_stat_activity a
-        WHERE a.pid = p.owner_pid AND a.application_name = left('headrace ' || p.owner, 63)
-    ) AS owner_lives
+    {OWNER_LIVES} AS owner_lives
 FROM headrace.positions p
 WHERE p.group_name = %(group)s
   AND (%(topic)s::text IS NULL OR p.topic = %(topic)s)

@@ -15,7 +15,7 @@ from consumer.core.plan import SourceTimes
 from consumer.core.records import LastRecord, Slice, TopicPartition, offset_in
 from consumer.edges.postgres.ledger import abandon
 from consumer.edges.postgres.pauses import paused
-from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.session import OF_OWNER, OWNER_LIVES, transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.target import Known, Start, Stored, Taken
 
@@ -77,20 +77,17 @@ WHERE group_name = %(group)s AND topic = %(topic)s AND waits_for_rows AND wait_f
 
 _KNOWN = "SELECT topic, partition FROM headrace.positions WHERE group_name = %s"
 
-_READ = """
+_READ = f"""
 SELECT p.topic, p.partition, p.next_offset, p.epoch, p.owner,
        -- a reason stands for as long as the session that wrote it
-       CASE WHEN EXISTS (
-           SELECT 1 FROM pg_stat_activity a
-           WHERE a.pid = p.owner_pid AND a.application_name = left('headrace ' || p.owner, 63)
-       ) THEN p.stopped END,
+       CASE WHEN {OWNER_LIVES} THEN p.stopped END,
        p.wait_for
 FROM headrace.positions p
 WHERE p.group_name = %s ORDER BY p.topic, p.partition
 """
 
 # of rows that nobody has locked the owners hold nobody up
-_BLOCKERS = """
+_BLOCKERS = f"""
 WITH wanted AS (SELECT %s::text AS group_name, * FROM unnest(%s::text[], %s::int[]) AS w(topic, partition)),
 free AS MATERIALIZED (
     SELECT group_name, topic, partition FROM headrace.positions p JOIN wanted USING (group_name, topic, partition)
@@ -99,8 +96,8 @@ SELECT pg_terminate_backend(a.pid)
 FROM headrace.positions p
 JOIN wanted w USING (group_name, topic, partition)
 LEFT JOIN free f USING (group_name, topic, partition)
-JOIN pg_stat_activity a ON a.pid = p.owner_pid AND a.usename = current_user AND a.pid <> pg_backend_pid()
-WHERE f.topic IS NULL AND a.application_name = left('headrace ' || p.owner, 63)
+JOIN pg_stat_activity a ON {OF_OWNER} AND a.usename = current_user AND a.pid <> pg_backend_pid()
+WHERE f.topic IS NULL
 """
 
 

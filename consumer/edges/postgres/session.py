@@ -41,6 +41,14 @@ def application_name(worker: str) -> str:
     return f"headrace {worker[:MOST_NAMED]}"
 
 
+CALLED = "left('headrace ' || {worker}, 63)"
+"""The same in SQL, of a column that holds a worker's name."""
+OF_OWNER = f"a.pid = p.owner_pid AND a.application_name = {CALLED.format(worker='p.owner')}"
+"""Whether a session `a` is the one that took the position `p` last, as a condition in SQL."""
+OWNER_LIVES = f"EXISTS (SELECT FROM pg_stat_activity a WHERE {OF_OWNER})"
+"""Whether that session lives."""
+
+
 def keepalives(seconds: float) -> dict[str, Any]:
     """How soon a server that has vanished is noticed, as libpq's keywords: sent bytes wait no longer than `seconds`."""
     return {
