@@ -24,6 +24,7 @@ from tools.pages.fidelity import fidelity_page
 from tools.pages.flags import flags_page
 from tools.pages.flow import DARK, LIGHT, picture
 from tools.pages.metrics import metrics_page
+from tools.pages.modules import modules_page
 from tools.pages.monitoring import alerts_page, chart_rules, chart_thresholds, compose_rules
 from tools.pages.prose import complaints
 from tools.pages.runbooks import alert_runbook, runbook_complaints
@@ -43,6 +44,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/reference/control-schema.md": control_schema_page,
     "docs/reference/chart.md": chart_page,
     "docs/reference/doctor.md": doctor_page,
+    "docs/reference/modules.md": partial(modules_page, ROOT),
     "helm/headrace/values.schema.json": values_schema,
     "helm/headrace/files/rules/alerts.yml": chart_rules,
     "helm/headrace/files/thresholds.json": chart_thresholds,
