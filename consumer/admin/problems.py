@@ -5,6 +5,7 @@ No value that was sent is repeated.
 
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
+from typing import TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -15,6 +16,8 @@ from consumer.core.decision import Undecidable
 from consumer.core.failure import HeadraceError, Transient
 from consumer.core.roles import Person, Role
 from dlq.edit import NotEdited
+
+T = TypeVar("T")
 
 API = "/api/"
 
@@ -43,6 +46,11 @@ class Roleless(Exception):
 class Absent(Exception):
     """There is no such thing in this group."""
 
+    @classmethod
+    def of(cls, what: str, number: int) -> "Absent":
+        """What is asked for by its number."""
+        return cls(f"there is no {what} {number} in this group")
+
 
 class Locked(Exception):
     """People have switched changes off."""
@@ -69,6 +77,13 @@ class Problem:
     detail: str
     kind: str
     remedy: str
+
+
+def there(found: T | None, what: str, number: int) -> T:
+    """What was found by its number. Raises Absent where nothing was."""
+    if found is None:
+        raise Absent.of(what, number)
+    return found
 
 
 def problem(error: Exception) -> Problem:

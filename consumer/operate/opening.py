@@ -20,6 +20,7 @@ from consumer.recovery.moving import Positions
 if TYPE_CHECKING:
     from consumer.ports.workflows import Turned
     from consumer.remote.client import Client
+    from consumer.settings.loading import Settings
     from dlq.import_desk import ImportDesk
     from dlq.ports import LetterJobs, Letters, SourceQuestions
 
@@ -36,9 +37,8 @@ def desk_of(config: Path | None) -> AbstractContextManager[Desk]:
 
         return _remote(RemoteDesk)
     from consumer.composition.desks import desk
-    from consumer.settings.loading import load
 
-    return desk(load(config))
+    return desk(_settings(config))
 
 
 def positions_of(config: Path | None) -> AbstractContextManager[Positions]:
@@ -48,9 +48,8 @@ def positions_of(config: Path | None) -> AbstractContextManager[Positions]:
 
         return _remote(RemotePositions)
     from consumer.composition.desks import positions
-    from consumer.settings.loading import load
 
-    return positions(load(config))
+    return positions(_settings(config))
 
 
 def control_of(config: Path | None) -> AbstractContextManager[Control]:
@@ -60,9 +59,8 @@ def control_of(config: Path | None) -> AbstractContextManager[Control]:
 
         return _remote(RemoteControl)
     from consumer.composition.desks import control
-    from consumer.settings.loading import load
 
-    return control(load(config))
+    return control(_settings(config))
 
 
 def connectors_of(config: Path | None) -> AbstractContextManager[ConnectDesk]:
@@ -72,9 +70,8 @@ def connectors_of(config: Path | None) -> AbstractContextManager[ConnectDesk]:
 
         return _remote(RemoteConnect)
     from consumer.composition.desks import connectors
-    from consumer.settings.loading import load
 
-    return connectors(load(config))
+    return connectors(_settings(config))
 
 
 def lags_of(config: Path | None) -> AbstractContextManager[Lags]:
@@ -84,9 +81,8 @@ def lags_of(config: Path | None) -> AbstractContextManager[Lags]:
 
         return _remote(RemoteLags)
     from consumer.composition.desks import group_lags
-    from consumer.settings.loading import load
 
-    return group_lags(load(config))
+    return group_lags(_settings(config))
 
 
 def doctor_of(config: Path | None, within: float) -> AbstractContextManager[Callable[[], Report]]:
@@ -96,9 +92,8 @@ def doctor_of(config: Path | None, within: float) -> AbstractContextManager[Call
 
         return _remote(RemoteDoctor)
     from consumer.composition.doctor_desk import doctor_of as here
-    from consumer.settings.loading import load
 
-    return here(load(config), within)
+    return here(_settings(config), within)
 
 
 def letters_of(config: Path | None) -> AbstractContextManager[Letters]:
@@ -108,9 +103,8 @@ def letters_of(config: Path | None) -> AbstractContextManager[Letters]:
 
         return _remote(RemoteLetters)
     from consumer.composition.desks import letter_desk
-    from consumer.settings.loading import load
 
-    return letter_desk(load(config))
+    return letter_desk(_settings(config))
 
 
 def jobs_of(config: Path | None) -> AbstractContextManager[LetterJobs]:
@@ -120,9 +114,8 @@ def jobs_of(config: Path | None) -> AbstractContextManager[LetterJobs]:
 
         return _remote(RemoteJobs)
     from consumer.composition.desks import job_desk
-    from consumer.settings.loading import load
 
-    return job_desk(load(config))
+    return job_desk(_settings(config))
 
 
 def source_of(config: Path | None) -> AbstractContextManager[SourceQuestions]:
@@ -132,9 +125,8 @@ def source_of(config: Path | None) -> AbstractContextManager[SourceQuestions]:
 
         return _remote(RemoteSource)
     from consumer.composition.desks import source_desk
-    from consumer.settings.loading import load
 
-    return source_desk(load(config))
+    return source_desk(_settings(config))
 
 
 def recoveries_of(config: Path | None) -> AbstractContextManager[Recoveries]:
@@ -144,9 +136,8 @@ def recoveries_of(config: Path | None) -> AbstractContextManager[Recoveries]:
 
         return _remote(RemoteRecoveries)
     from consumer.composition.desks import recoveries
-    from consumer.settings.loading import load
 
-    return recoveries(load(config))
+    return recoveries(_settings(config))
 
 
 def repairs_of(config: Path | None) -> AbstractContextManager[Repairs]:
@@ -156,9 +147,8 @@ def repairs_of(config: Path | None) -> AbstractContextManager[Repairs]:
 
         return _remote(RemoteRepairs)
     from consumer.composition.desks import repair_desk
-    from consumer.settings.loading import load
 
-    return repair_desk(load(config))
+    return repair_desk(_settings(config))
 
 
 @contextmanager
@@ -168,10 +158,8 @@ def turns_of(config: Path | None) -> Iterator[Callable[[int], Turned | None] | N
         yield None
         return
     from consumer.composition.desks import workflow_turns
-    from consumer.settings.loading import load
 
-    settings = load(config)
-    with workflow_turns(settings) as workflows:
+    with workflow_turns(_settings(config)) as workflows:
         yield workflows.turn
 
 
@@ -183,9 +171,8 @@ def imports_of(config: Path | None, topics: Sequence[str]) -> AbstractContextMan
             "(or HEADRACE_SERVER) to read others"
         )
     from consumer.composition.desks import import_desk
-    from consumer.settings.loading import load
 
-    settings = load(config)
+    settings = _settings(config)
     return import_desk(settings, topics or settings.imports.topics)
 
 
@@ -193,9 +180,13 @@ def brokers_of(config: Path | None) -> str:
     """Where the settings say that Kafka is; a word in its place where a server does not say."""
     if is_remote():
         return UNTOLD
+    return _settings(config).kafka.bootstrap_servers
+
+
+def _settings(config: Path | None) -> Settings:
     from consumer.settings.loading import load
 
-    return load(config).kafka.bootstrap_servers
+    return load(config)
 
 
 @contextmanager

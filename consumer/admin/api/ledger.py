@@ -9,7 +9,7 @@ from consumer.admin.api.answers import Listed, Partition, Partitions, listed
 from consumer.admin.asking import Doored
 from consumer.admin.batches import again
 from consumer.admin.inputs import Id, Limit, Number, Numbers, Reasoned, Word
-from consumer.admin.problems import Absent
+from consumer.admin.problems import there
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.decision import Undecidable
 from consumer.core.roles import Role
@@ -62,9 +62,7 @@ def batches(
 def batch(doors: Doored, number: Id) -> WholeBatch:
     """One batch."""
     with doors.through(doors.desk) as desk:
-        found = desk.batch(number)
-        if found is None:
-            raise Absent(f"there is no batch {number} in this group")
+        found = there(desk.batch(number), "batch", number)
         return WholeBatch(batch=found, checkpoints=desk.checkpoints(number), letters=desk.letters_of(number, _LETTERS))
 
 
@@ -73,8 +71,7 @@ def batch(doors: Doored, number: Id) -> WholeBatch:
 def retry(doors: Doored, asker: Asker, number: Id, wanted: Reasoned) -> Partitions:
     """Have the partitions of a batch that is not applied tried again now. A worker sees it within two seconds."""
     with doors.through(doors.desk) as desk:
-        if desk.batch(number) is None:
-            raise Absent(f"there is no batch {number} in this group")
+        there(desk.batch(number), "batch", number)
         asked = again(desk, number, wanted.note(asker.name))
     if not asked:
         raise Undecidable(f"the records of batch {number} are applied by now")

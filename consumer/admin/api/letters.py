@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from consumer.admin.api.answers import Listed, Tried, listed
 from consumer.admin.asking import Doored
 from consumer.admin.inputs import LARGEST, After, Chosen, Id, Input, Limit, Numbers, Reasoned
-from consumer.admin.problems import Absent
+from consumer.admin.problems import there
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.roles import Role
 from consumer.ports.desk import Note
@@ -119,9 +119,7 @@ def facets(doors: Doored, wanted: Annotated[Chosen, Query()]) -> Facets:
 def letter(doors: Doored, number: Id) -> WholeLetter:
     """One letter: why it failed, what became of it, and the letters of its row. No value of a row is in it."""
     with doors.through(doors.letters) as desk:
-        found = desk.whole(number)
-        if found is None:
-            raise _none(number)
+        found = there(desk.whole(number), "letter", number)
         return WholeLetter(letter=found, schema_words=desk.schema_words(number))
 
 
@@ -130,11 +128,9 @@ def letter(doors: Doored, number: Id) -> WholeLetter:
 def payload(doors: Doored, asker: Asker, number: Id, how: Annotated[Original, Query()]) -> Payload:
     """What its record holds, but for masked columns. That somebody looked is kept."""
     with doors.through(doors.letters) as desk:
-        _check_there(desk, number)
-        found = desk.payload(number, Note(asker.name, ""), original=how.original)
-    if found is None:
-        raise _none(number)
-    return found
+        # before somebody is written down as having looked at it
+        there(desk.whole(number), "letter", number)
+        return there(desk.payload(number, Note(asker.name, ""), original=how.original), "letter", number)
 
 
 @routes.get("/letters/{number}/difference")
@@ -142,11 +138,9 @@ def payload(doors: Doored, asker: Asker, number: Id, how: Annotated[Original, Qu
 def difference(doors: Doored, asker: Asker, number: Id, how: Annotated[Original, Query()]) -> Difference:
     """What it would make of its row in the target. Nothing is changed; that somebody looked is kept."""
     with doors.through(doors.letters) as desk:
-        _check_there(desk, number)
-        found = desk.difference(number, Note(asker.name, ""), original=how.original)
-    if found is None:
-        raise _none(number)
-    return found
+        # before somebody is written down as having looked at it
+        there(desk.whole(number), "letter", number)
+        return there(desk.difference(number, Note(asker.name, ""), original=how.original), "letter", number)
 
 
 @routes.get("/letters/{number}/row")
@@ -154,7 +148,8 @@ def difference(doors: Doored, asker: Asker, number: Id, how: Annotated[Original,
 def row(doors: Doored, asker: Asker, number: Id) -> Row:
     """A dead letter's row as a patch finds it. That somebody looked is kept."""
     with doors.through(doors.letters) as desk:
-        _check_there(desk, number)
+        # before somebody is written down as having looked at it
+        there(desk.whole(number), "letter", number)
         return Row(after=desk.editable(number, Note(asker.name, "")))
 
 
@@ -163,7 +158,7 @@ def row(doors: Doored, asker: Asker, number: Id) -> Row:
 def edit(doors: Doored, asker: Asker, number: Id, wanted: Editing) -> Edit:
     """Change a dead letter's row before it is sent again; the record as it was stays."""
     with doors.through(doors.letters) as desk:
-        _check_there(desk, number)
+        there(desk.whole(number), "letter", number)
         changed = desk.edit(number, wanted.patch, wanted.note(asker.name), dry_run=wanted.dry_run)
     return Edit(changed=list(changed), dry_run=wanted.dry_run)
 
@@ -185,13 +180,3 @@ def discard(doors: Doored, asker: Asker, wanted: GivingUp) -> Tried:
         note = wanted.note(asker.name)
         done = desk.discard(wanted.letters, note, dry_run=wanted.dry_run, expect=wanted.expect)
     return Tried(changed=list(done.changed), left=list(done.left), dry_run=wanted.dry_run)
-
-
-def _check_there(desk: Any, number: int) -> None:
-    """Before somebody is written down as having looked at it. Raises Absent."""
-    if desk.whole(number) is None:
-        raise _none(number)
-
-
-def _none(number: int) -> Absent:
-    return Absent(f"there is no letter {number} in this group")

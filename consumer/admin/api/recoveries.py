@@ -9,14 +9,14 @@ from consumer.admin.api.answers import Listed
 from consumer.admin.asking import Doored
 from consumer.admin.inputs import Id, Input, Limit, Reasoned, Tables, Word
 from consumer.admin.locking import steering
-from consumer.admin.problems import Absent
+from consumer.admin.problems import there
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.plans import Planned
 from consumer.core.reconcile import Verdict
 from consumer.core.roles import Role
 from consumer.core.steering import Steer
 from consumer.ports.desk import Note
-from consumer.ports.recovering import BatchRow, DifferingKey, Recoveries, Repair, Workflow, WorkflowSummary
+from consumer.ports.recovering import BatchRow, DifferingKey, Repair, Workflow, WorkflowSummary
 
 routes = router(tags=["workflows"])
 
@@ -70,7 +70,8 @@ def preview(doors: Doored, wanted: Meant) -> Listed[Planned]:
 def start(doors: Doored, asker: Asker, wanted: Start) -> Workflow:
     """Have something done; workers do it."""
     with doors.through(doors.recoveries) as desk:
-        return _found(desk, desk.start(wanted.kind, wanted.subject, wanted.note(asker.name)))
+        made = desk.start(wanted.kind, wanted.subject, wanted.note(asker.name))
+        return there(desk.workflow(made), "workflow", made)
 
 
 @routes.get("/workflows/{number}")
@@ -78,7 +79,7 @@ def start(doors: Doored, asker: Asker, wanted: Start) -> Workflow:
 def workflow(doors: Doored, number: Id) -> Workflow:
     """How far it is, step by step."""
     with doors.through(doors.recoveries) as desk:
-        return _found(desk, number)
+        return there(desk.workflow(number), "workflow", number)
 
 
 @routes.get("/workflows/{number}/keys")
@@ -92,7 +93,7 @@ def keys(
 ) -> Listed[DifferingKey]:
     """Rows that differ, by their keys. That somebody looked is kept."""
     with doors.through(doors.recoveries) as desk:
-        _found(desk, number)
+        there(desk.workflow(number), "workflow", number)
         note = Note(asker.name, f"GET /workflows/{number}/keys")
         return Listed[DifferingKey](
             items=desk.keys(number, note, verdicts=[each.value for each in verdict], most=limit)
@@ -106,7 +107,7 @@ def rows(doors: Doored, asker: Asker, number: Id, limit: Limit = 100) -> Listed[
     kept.
     """
     with doors.through(doors.recoveries) as desk:
-        _found(desk, number)
+        there(desk.workflow(number), "workflow", number)
         return Listed[BatchRow](items=desk.rows(number, Note(asker.name, f"GET /workflows/{number}/rows"), limit))
 
 
@@ -133,11 +134,4 @@ def decide(doors: Doored, asker: Asker, number: Id, action: Steer, wanted: Reaso
     """Pause, resume or cancel a workflow: no more turns of it are taken, or it goes on; what was done stays."""
     with doors.through(doors.recoveries, steering=True) as desk:
         desk.decide(number, action, wanted.note(asker.name))
-        return _found(desk, number)
-
-
-def _found(desk: Recoveries, number: int) -> Workflow:
-    found = desk.workflow(number)
-    if found is None:
-        raise Absent(f"there is no workflow {number} in this group")
-    return found
+        return there(desk.workflow(number), "workflow", number)

@@ -9,7 +9,7 @@ from consumer.admin.api.answers import Listed, listed
 from consumer.admin.asking import Doored
 from consumer.admin.inputs import LARGEST, Chosen, Id, Input, Limit, Reasoned, Words
 from consumer.admin.locking import steering
-from consumer.admin.problems import Absent
+from consumer.admin.problems import Absent, there
 from consumer.admin.roles import Asker, needs, router
 from consumer.core.jobs import JobKind
 from consumer.core.roles import Role
@@ -93,7 +93,8 @@ def start(doors: Doored, asker: Asker, wanted: Start) -> Job:
             canary=0 if wanted.kind is JobKind.DISCARD else wanted.canary,
             stop_ratio=wanted.stop_ratio,
         )
-        return _there(desk.job(desk.create(order)))
+        made = desk.create(order)
+        return there(desk.job(made), "job", made)
 
 
 @routes.get("/jobs/{number}")
@@ -101,7 +102,7 @@ def start(doors: Doored, asker: Asker, wanted: Start) -> Job:
 def job(doors: Doored, number: Id) -> Job:
     """One job, and what became of its letters."""
     with doors.through(doors.jobs) as desk:
-        return _there(desk.job(number))
+        return there(desk.job(number), "job", number)
 
 
 @routes.get("/jobs/{number}/items")
@@ -109,7 +110,7 @@ def job(doors: Doored, number: Id) -> Job:
 def items(doors: Doored, number: Id, wanted: Annotated[Report, Query()]) -> Listed[Item]:
     """What became of each letter of a job, in the order of their records."""
     with doors.through(doors.jobs) as desk:
-        _there(desk.job(number))
+        there(desk.job(number), "job", number)
         found = desk.items(number, states=wanted.state, after=wanted.after, most=wanted.limit)
     return Listed(**listed(found, wanted.limit, lambda item: item.number))
 
@@ -121,11 +122,5 @@ def decide(doors: Doored, asker: Asker, number: Id, action: Steer, wanted: Reaso
     """Pause, resume or cancel a job: once this is answered, nothing more is sent, or it goes on."""
     with doors.through(doors.jobs, steering=True) as desk:
         if not desk.decide(number, action, wanted.note(asker.name)):
-            raise Absent(f"there is no job {number} in this group")
-        return _there(desk.job(number))
-
-
-def _there(job: Job | None) -> Job:
-    if job is None:
-        raise Absent("there is no such job in this group")
-    return job
+            raise Absent.of("job", number)
+        return there(desk.job(number), "job", number)

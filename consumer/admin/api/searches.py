@@ -97,5 +97,5 @@ def cancel(doors: Doored, asker: Asker, number: Id, wanted: Reasoned) -> Found:
 def _found(desk: JobDesk, number: int) -> Found:
     job = desk.job(number)
     if job is None or job.kind != SEARCH:
-        raise Absent(f"there is no search {number} in this group")
+        raise Absent.of("search", number)
     return Found(job=job, counts=job.counts)

@@ -10,7 +10,7 @@ from consumer.admin.batches import again
 from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.rendering import render
 from consumer.admin.inputs import Id, Number, Word
-from consumer.admin.problems import Absent
+from consumer.admin.problems import there
 from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
 from consumer.core.outcomes import told
@@ -43,9 +43,7 @@ def batches(
 def batch(request: Request, doors: Doored, number: Id) -> Response:
     """One batch."""
     with doors.through(doors.desk) as desk:
-        found = desk.batch(number)
-        if found is None:
-            raise Absent(f"there is no batch {number} in this group")
+        found = there(desk.batch(number), "batch", number)
         parts, letters = desk.checkpoints(number), desk.letters_of(number, _LETTERS)
     return render(request, "batch.html", batch=found, parts=parts, letters=letters, told=told)
 

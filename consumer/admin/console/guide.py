@@ -13,7 +13,7 @@ from consumer.admin.asking import Doored
 from consumer.admin.console.forms import pages
 from consumer.admin.console.rendering import render
 from consumer.admin.inputs import Id
-from consumer.admin.problems import Absent
+from consumer.admin.problems import there
 from consumer.admin.roles import needs
 from consumer.core.letters import State
 from consumer.core.roles import Role
@@ -94,7 +94,5 @@ def begin(request: Request, doors: Doored) -> Response:
 def steps(request: Request, doors: Doored, number: Id) -> Response:
     """The steps, and how far somebody is."""
     with doors.through(doors.letters) as desk:
-        whole = desk.whole(number)
-    if whole is None:
-        raise Absent(f"there is no letter {number} in this group")
+        whole = there(desk.whole(number), "letter", number)
     return render(request, "guide.html", guide=guide(whole, found=False), letter=whole.letter)

@@ -14,15 +14,13 @@ from consumer.admin.console.guide import guide
 from consumer.admin.console.rendering import render
 from consumer.admin.console.timeline import history
 from consumer.admin.inputs import LARGEST, After, Chosen, Id, Input, Reasoned, Text
-from consumer.admin.problems import Absent
+from consumer.admin.problems import there
 from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
 from consumer.core.failure import HeadraceError
 from consumer.core.letters import OPEN, State
 from consumer.core.roles import Role
 from consumer.ports.desk import Note
-from dlq.desk import LetterDesk
-from dlq.history import Whole
 from dlq.letters import Place
 from dlq.selection import Selection
 
@@ -91,7 +89,7 @@ def listing(request: Request, doors: Doored, wanted: Annotated[Listing, Query()]
 def letter(request: Request, doors: Doored, number: Id) -> Response:
     """One letter, without what its record holds."""
     with doors.through(doors.letters) as desk:
-        found = _whole(desk, number)
+        found = there(desk.whole(number), "letter", number)
         words, goes = desk.schema_words(number), desk.given_up([number])
     return render(
         request,
@@ -112,7 +110,7 @@ def content(request: Request, doors: Doored, asker: Asker, number: Id, original:
     """What its record holds, and what it would make of its row. That somebody looked is kept."""
     note, held, weighed, why = Note(asker.name, ""), None, None, []
     with doors.through(doors.letters) as desk:
-        found = _whole(desk, number)
+        found = there(desk.whole(number), "letter", number)
         try:
             held = desk.payload(number, note, original=original)
         except HeadraceError as error:
@@ -140,7 +138,7 @@ def content(request: Request, doors: Doored, asker: Asker, number: Id, original:
 def editing(request: Request, doors: Doored, asker: Asker, number: Id) -> Response:
     """Its row as it can be changed. That somebody looked is kept."""
     with doors.through(doors.letters) as desk:
-        found = _whole(desk, number)
+        found = there(desk.whole(number), "letter", number)
         row = desk.editable(number, Note(asker.name, ""))
     return render(request, "edit.html", letter=found.letter, fields=fields(row), guide=guide(found))
 
@@ -159,7 +157,7 @@ async def edit(request: Request, doors: Doored, asker: Asker, number: Id) -> Res
 def replay(doors: Doored, asker: Asker, number: Id, sent: Annotated[Form, Sent()]) -> Response:
     """Send it again."""
     with doors.through(doors.letters) as desk:
-        found = _whole(desk, number)
+        found = there(desk.whole(number), "letter", number)
         if not desk.replay([number], sent.note(asker.name)).changed:
             raise Undecidable(f"letter {number} is {found.letter.state}, or was sent again as often as may be")
     return back(f"/letters/{number}", "replayed")
@@ -170,7 +168,7 @@ def replay(doors: Doored, asker: Asker, number: Id, sent: Annotated[Form, Sent()
 def discard(doors: Doored, asker: Asker, number: Id, sent: Annotated[GivingUp, Sent()]) -> Response:
     """Give it up, and what waits for it."""
     with doors.through(doors.letters) as desk:
-        found = _whole(desk, number)
+        found = there(desk.whole(number), "letter", number)
         if found.letter.state not in OPEN:
             raise Undecidable(f"letter {number} is {found.letter.state} already")
         desk.discard([number], sent.note(asker.name), expect=sent.expect)
@@ -180,13 +178,6 @@ def discard(doors: Doored, asker: Asker, number: Id, sent: Annotated[GivingUp, S
 def _edit(doors: Doored, actor: str, number: int, sent: list[tuple[str, str]]) -> Response:
     note = Reasoned.model_validate({"reason": dict(sent).get("reason", "")}).note(actor)
     with doors.through(doors.letters) as desk:
-        _whole(desk, number)
+        there(desk.whole(number), "letter", number)
         desk.edit(number, patch(sent), note)
     return back(f"/letters/{number}", "edited")
-
-
-def _whole(desk: LetterDesk, number: int) -> Whole:
-    found = desk.whole(number)
-    if found is None:
-        raise Absent(f"there is no letter {number} in this group")
-    return found

@@ -13,7 +13,7 @@ from consumer.admin.console.rendering import render
 from consumer.admin.console.ways import WAYS
 from consumer.admin.inputs import Id, Input, Tables, Text
 from consumer.admin.locking import steering
-from consumer.admin.problems import Absent
+from consumer.admin.problems import Absent, there
 from consumer.admin.roles import Asker, needs
 from consumer.core.decision import Undecidable
 from consumer.core.plans import RECONCILE, Planned
@@ -21,7 +21,7 @@ from consumer.core.roles import Role
 from consumer.core.steering import Steer, offered
 from consumer.core.workflow import ACTIVE, WAITING_FOR_A_PERSON
 from consumer.ports.desk import Note
-from consumer.ports.recovering import Recoveries, Repair, Workflow
+from consumer.ports.recovering import Repair
 
 routes = pages()
 
@@ -120,7 +120,7 @@ def recover(doors: Doored, asker: Asker, sent: Annotated[Begun, Sent()]) -> Resp
 def workflow(request: Request, doors: Doored, number: Id) -> Response:
     """One of them, step by step."""
     with doors.through(doors.recoveries) as desk:
-        found = _found(desk, number)
+        found = there(desk.workflow(number), "workflow", number)
     return render(
         request,
         "workflow.html",
@@ -134,7 +134,7 @@ def workflow(request: Request, doors: Doored, number: Id) -> Response:
 def keys(request: Request, doors: Doored, asker: Asker, number: Id) -> Response:
     """Rows that differ, by their keys; that somebody looked is kept."""
     with doors.through(doors.recoveries) as desk:
-        found = _found(desk, number)
+        found = there(desk.workflow(number), "workflow", number)
         rows = desk.keys(number, Note(asker.name, "the console's page of rows that differ"), most=_KEYS)
     return render(request, "differing.html", workflow=found, rows=rows, most=_KEYS)
 
@@ -144,7 +144,7 @@ def keys(request: Request, doors: Doored, asker: Asker, number: Id) -> Response:
 def rows(request: Request, doors: Doored, asker: Asker, number: Id) -> Response:
     """Rows of a batch that is to be taken back; that somebody looked is kept."""
     with doors.through(doors.recoveries) as desk:
-        found = _found(desk, number)
+        found = there(desk.workflow(number), "workflow", number)
         listed = desk.rows(number, Note(asker.name, "the console's page of rows of a batch"), _KEYS)
     return render(request, "batch_rows.html", workflow=found, rows=listed, most=_KEYS)
 
@@ -185,17 +185,10 @@ def decide(
     """Pause, resume or cancel it."""
     with doors.through(doors.recoveries, steering=True) as desk:
         if not desk.decide(number, action, sent.note(asker.name)):
-            raise Absent(f"there is no workflow {number} in this group")
+            raise Absent.of("workflow", number)
     return RedirectResponse(f"/recovery/{number}?said=decided", 303)
 
 
 def _number(text: str) -> int | str:
     """A number where it is one; else what is refused as none."""
     return int(text) if text.isascii() and text.isdecimal() else text
-
-
-def _found(desk: Recoveries, number: int) -> Workflow:
-    found = desk.workflow(number)
-    if found is None:
-        raise Absent(f"there is no workflow {number} in this group")
-    return found

@@ -14,7 +14,7 @@ from consumer.admin.console.forms import Form, back, pages
 from consumer.admin.console.rendering import render
 from consumer.admin.inputs import LARGEST, Chosen, Id, Number, Text
 from consumer.admin.locking import steering
-from consumer.admin.problems import Absent
+from consumer.admin.problems import Absent, there
 from consumer.admin.roles import Asker, needs
 from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobKind
 from consumer.core.letters import OPEN, State
@@ -111,9 +111,7 @@ def job(
 ) -> Response:
     """One job: how far it is, and what became of its letters."""
     with doors.through(doors.jobs) as desk:
-        found = desk.job(number)
-        if found is None:
-            raise Absent(f"there is no job {number} in this group")
+        found = there(desk.job(number), "job", number)
         items = desk.items(number, states=[state] if state else [], after=after, most=_ITEMS)
     now = datetime.now(UTC)
     return render(
@@ -142,5 +140,5 @@ def decide(
     """Pause, resume or cancel it."""
     with doors.through(doors.jobs, steering=True) as desk:
         if not desk.decide(number, action, sent.note(asker.name)):
-            raise Absent(f"there is no job {number} in this group")
+            raise Absent.of("job", number)
     return RedirectResponse(f"/replays/{number}?said=decided", 303)
