@@ -15,7 +15,7 @@ from psycopg.rows import class_row, namedtuple_row
 from psycopg.types.json import Jsonb
 
 from consumer.core.decision import Undecidable
-from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobState
+from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobKind, JobState
 from consumer.core.steering import Steer, offered
 from consumer.edges.postgres import audit
 from consumer.edges.postgres.session import transaction
@@ -172,7 +172,8 @@ def create(connection: psycopg.Connection, group: str, order: Order) -> int:
             "selection": Jsonb(shown(order.selection)),
             "items": order.expect,
             "rate": order.rate,
-            "canary": order.canary,
+            # giving up can't fail
+            "canary": 0 if order.rules.kind is JobKind.DISCARD else order.canary,
             "stop_ratio": order.stop_ratio,
             "actor": order.said.actor,
             "reason": order.said.reason,

@@ -4,9 +4,12 @@ The first ones after a start are the canary: the job waits until all of them hav
 canary or of those that ended last, it stops and waits for a person.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import floor
+
+from consumer.core.letters import OPEN, State
 
 
 class JobKind(StrEnum):
@@ -15,6 +18,12 @@ class JobKind(StrEnum):
     REPLAY = "replay"
     DISCARD = "discard"
 
+
+FITTING: Mapping[JobKind, tuple[State, ...]] = {
+    JobKind.REPLAY: (State.DEAD,),
+    JobKind.DISCARD: tuple(sorted(OPEN)),
+}
+"""The states of letters that a job is of where nobody says which."""
 
 SEARCH = "search"
 """The kind of a job that looks at letters, and does nothing with them."""

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from consumer.core.jobs import ACTIVE, JobKind, JobState
-from consumer.core.letters import OPEN, State
+from consumer.core.jobs import ACTIVE, FITTING, JobKind, JobState
 from consumer.core.steering import Steer
 from consumer.operate.job_views import follow, show_job, show_jobs, show_preview
 from consumer.operate.letter_views import show_differences
@@ -107,12 +106,13 @@ def start(
     if yes and expect is None and not dry_run:
         say("who does not want to be asked says how many letters have to go: --expect; --dry-run tells it")
         raise typer.Exit(USAGE)
+    kind = JobKind.DISCARD if discard else JobKind.REPLAY
     if not chosen.states:
-        chosen = replace(chosen, states=tuple(sorted(OPEN)) if discard else (State.DEAD,))
+        chosen = replace(chosen, states=FITTING[kind])
     with reported(), jobs_of(config) as desk:
         from dlq.jobs import Order
 
-        rules = desk.ruled(JobKind.DISCARD if discard else JobKind.REPLAY, stale=stale)
+        rules = desk.ruled(kind, stale=stale)
         found = desk.preview(chosen, rules)
         if not found.meant:
             raise nothing("no letter matches")
@@ -128,7 +128,7 @@ def start(
             these=found.these,
             said=note,
             rate=rate,
-            canary=0 if discard else canary,
+            canary=canary,
             stop_ratio=stop_ratio,
         )
         made = None if dry_run else _made(desk, found, order, yes=yes)

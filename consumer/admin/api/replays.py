@@ -90,7 +90,7 @@ def start(doors: Doored, asker: Asker, wanted: Start) -> Job:
             these=wanted.these,
             said=wanted.note(asker.name),
             rate=wanted.rate,
-            canary=0 if wanted.kind is JobKind.DISCARD else wanted.canary,
+            canary=wanted.canary,
             stop_ratio=wanted.stop_ratio,
         )
         made = desk.create(order)

@@ -16,8 +16,7 @@ from consumer.admin.inputs import LARGEST, Chosen, Id, Number, Text
 from consumer.admin.locking import steering
 from consumer.admin.problems import Absent, there
 from consumer.admin.roles import Asker, needs
-from consumer.core.jobs import ACTIVE, WAITING_FOR_A_PERSON, JobKind
-from consumer.core.letters import OPEN, State
+from consumer.core.jobs import ACTIVE, FITTING, WAITING_FOR_A_PERSON, JobKind
 from consumer.core.roles import Role
 from consumer.core.steering import Steer, offered
 from consumer.ports.desk import Note
@@ -38,8 +37,7 @@ class Wanted(Chosen):
     @property
     def meant(self) -> Chosen:
         """Without a state: those that fit."""
-        fit = [State.DEAD] if self.job is JobKind.REPLAY else sorted(OPEN)
-        return self if self.state else self.model_copy(update={"state": fit})
+        return self if self.state else self.model_copy(update={"state": list(FITTING[self.job])})
 
 
 class Start(Wanted, Form):
@@ -93,7 +91,7 @@ def start(doors: Doored, asker: Asker, sent: Annotated[Start, Sent()]) -> Respon
             these=sent.these,
             said=Note(asker.name, sent.reason),
             rate=sent.rate,
-            canary=0 if sent.job is JobKind.DISCARD else sent.canary,
+            canary=sent.canary,
             stop_ratio=sent.stop_percent / 100,
         )
         number = desk.create(order)
