@@ -154,7 +154,7 @@ def test_what_a_user_may_not_is_said_before_it_is_tried(
     found = examined(workers, job)
     assert (found["topics.readable"]["level"], found["topics.readable"]["detail"]) == (
         "fail",
-        "not granted: READ, DESCRIBE_CONFIGS",
+        "not granted: DESCRIBE_CONFIGS, READ",
     )
     assert found["letters.there"]["level"] == "warn"
     assert found["group.readable"]["level"] == "fail"
