@@ -89,7 +89,10 @@ class Tables:
         return dict(rows["after"].struct.schema)
 
     def name(self, topic: str, source: Names) -> TableName:
-        """The table, which no other topic of the group has, whichever worker applies it. Raises Cannot, BadName."""
+        """The table, which no other topic of the group has, whichever worker applies it.
+
+        Raises Cannot, BadName, Persistent.
+        """
         name = table_name(self._template(topic), topic, source)
         owner = self._catalog.claim_table(name, topic)
         if owner != topic:

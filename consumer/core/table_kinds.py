@@ -116,6 +116,13 @@ TABLE_KINDS = (
         "gone for good, remove the table's row from headrace.target_tables.",
     ),
     kind(
+        "table.renamed",
+        PERSISTENT,
+        "the topic was applied to a table of another name before, which is still there",
+        "Give the topic its table of before in the settings; or, while the topic is paused, give the table the new "
+        "name, or another one if its rows are in the new table already. Headrace looks again by itself.",
+    ),
+    kind(
         "table.mixed",
         PERSISTENT,
         "the topic holds changes of several tables of the source",

@@ -44,7 +44,11 @@ class Catalog(Shapes, Protocol):
         ...
 
     def claim_table(self, name: TableName, topic: str) -> str:
-        """The topic of the group that has the table: this one, unless another had it before."""
+        """The topic of the group that has the table: this one, unless another had it before.
+
+        What was kept by a name that the topic's table had before, and that is gone, is kept by this one. Raises
+        Persistent where a table of that name is there still.
+        """
         ...
 
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from consumer.core.decision import Undecidable
+from consumer.core.failure import Persistent
 from consumer.core.pausing import Subject
 from consumer.core.steering import Steer
 from consumer.core.target import TableName
@@ -16,6 +17,7 @@ from consumer.core.workflow import State
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.board import PostgresBoard
 from consumer.edges.postgres.commands import Order, give
+from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.pauses import pause
 from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.renaming import RenamingActs
@@ -171,6 +173,26 @@ def test_a_reading_again_by_command_counts_too(the: Scene, server: str, word_tab
         board.answer(told.id, f"tables that got another name: {new}; topics that are read now: t")
         the.desk.decide(number, Steer.RESUME, NOTE)
         assert the.taken(number).state == State.DONE
+
+
+def test_a_worker_that_was_started_since_with_the_old_name_applies_nothing(
+    the: Scene, pools: Pools, word_table: TableName
+) -> None:
+    """There is no table of that name, and none is made."""
+    topic = the.session.execute("SELECT topic FROM headrace.target_tables WHERE group_name = %s", (the.group,))
+    ((its,),) = topic.fetchall()
+    catalog = PostgresCatalog(pools(), the.group)
+    with closing(the.desk):
+        number = the.desk.start("move", {"table": str(word_table), "to": f"{word_table.schema}.other"}, NOTE)
+        the.taken(number)
+        the.session.execute(_WORKER, (the.group,))
+        the.session.execute("UPDATE headrace.workers SET started_at = now() WHERE group_name = %s", (the.group,))
+        the.desk.decide(number, Steer.RESUME, NOTE)
+        assert the.taken(number).state == State.DONE
+    with pytest.raises(Persistent) as caught:
+        catalog.claim_table(word_table, its)
+    assert caught.value.failure.kind == "table.renamed"
+    assert catalog.claim_table(TableName(word_table.schema, "other"), its) == its
 
 
 @pytest.mark.parametrize("point", POINTS)

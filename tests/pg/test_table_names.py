@@ -5,8 +5,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from consumer.core.failure import Refused
+from consumer.core.failure import Persistent, Refused
 from consumer.core.target import TableName
+from consumer.edges.postgres.lookup import LookingCatalog, PostgresCatalog
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.table_names import PostgresTableNames
 from tests.pg.conftest import Pools
@@ -18,6 +19,8 @@ class Scene:
 
     def __init__(self, session: psycopg.Connection, sink: PostgresSink, names: PostgresTableNames, group: str) -> None:
         self.session, self.sink, self.names, self.group = session, sink, names, group
+        self.catalog: PostgresCatalog
+        self.looks: LookingCatalog
         self.landing: Landing
 
     def ask(self, query: str) -> list[Any]:
@@ -39,6 +42,7 @@ def scene(session: psycopg.Connection, sink: PostgresSink, pools: Pools, group: 
     session.execute(f"CREATE TABLE {schema}.t (id int8 PRIMARY KEY)".encode())
     sink.seed({})
     made = Scene(session, sink, PostgresTableNames(pools(), group), group)
+    made.catalog, made.looks = PostgresCatalog(pools(), group), LookingCatalog(pools(), group)
     made.landing = Landing(sink, TableName(schema, "t"), [ID])
     query = "INSERT INTO headrace.target_tables (group_name, table_name, topic, floor) VALUES (%s, %s, %s, 7)"
     session.execute(query, (group, f"{schema}.t", made.landing.at.topic))
@@ -121,3 +125,66 @@ def test_a_topic_of_several_tables_is_refused(scene: Scene, schema: str) -> None
     scene.session.execute(query, (scene.group, f"{schema}.v", scene.landing.at.topic))
     with pytest.raises(Refused, match="several tables"):
         scene.names.require_renamed(scene.landing.at.topic, f"{schema}.u")
+
+
+@pytest.mark.parametrize("claimed", [False, True], ids=["the first claim", "it was claimed without them before"])
+@pytest.mark.parametrize("gone", ["ALTER TABLE {s}.t RENAME TO u", "DROP TABLE {s}.t"])
+def test_a_restart_with_another_name_brings_what_was_kept_by_one_that_is_gone(
+    scene: Scene, schema: str, gone: str, claimed: bool
+) -> None:
+    """As reading the settings again does: a row's letter is superseded by the row's next image."""
+    new, topic = f"{schema}.u", scene.landing.at.topic
+    scene.session.execute(gone.format(s=schema).encode())
+    if claimed:
+        query = "INSERT INTO headrace.target_tables (group_name, table_name, topic) VALUES (%s, %s, %s)"
+        scene.session.execute(query, (scene.group, new, topic))
+    for _ in range(2):
+        assert scene.catalog.claim_table(TableName(schema, "u"), topic) == topic
+    assert (scene.claims(), scene.letters()) == ([(new, topic)], [(new, "dead")])
+    assert scene.ask("SELECT table_name FROM headrace.table_states WHERE group_name = %s") == [(new,)]
+
+    scene.session.execute(f"CREATE TABLE IF NOT EXISTS {new} (id int8 PRIMARY KEY)".encode())
+    behind = Landing(scene.sink, TableName(schema, "u"), [ID])
+    behind.apply(("c", {"id": 2}))
+    assert scene.letters() == [(new, "superseded")]
+
+
+@pytest.mark.provokes("table.renamed")
+@pytest.mark.parametrize("prepared", ["SELECT", "CREATE TABLE {s}.u (id int8 PRIMARY KEY)"])
+def test_rows_do_not_go_on_in_another_table_while_theirs_is_there(scene: Scene, schema: str, prepared: str) -> None:
+    """Neither are letters brought; who only looks is told the same, and the table of before is the topic's still."""
+    topic = scene.landing.at.topic
+    scene.session.execute(prepared.format(s=schema).encode())
+    for catalog in (scene.catalog, scene.looks):
+        with pytest.raises(Persistent, match=f"{schema}.t") as caught:
+            catalog.claim_table(TableName(schema, "u"), topic)
+        assert caught.value.failure.kind == "table.renamed"
+        assert catalog.claim_table(TableName(schema, "t"), topic) == topic
+    assert (scene.claims(), scene.letters()) == ([(f"{schema}.t", topic)], [(f"{schema}.t", "dead")])
+
+
+def test_who_only_looks_brings_nothing(scene: Scene, schema: str) -> None:
+    """It sees what a worker would do."""
+    topic = scene.landing.at.topic
+    scene.session.execute(f"ALTER TABLE {schema}.t RENAME TO u".encode())
+    assert scene.looks.claim_table(TableName(schema, "u"), topic) == topic
+    assert scene.looks.claim_table(TableName(schema, "t"), "another") == topic
+    assert (scene.claims(), scene.letters()) == ([(f"{schema}.t", topic)], [(f"{schema}.t", "dead")])
+
+
+def test_a_worker_that_knows_the_name_of_before_alone_makes_no_table_of_it(scene: Scene, schema: str) -> None:
+    """Whenever it was started: the topic's rows are in the one that has the new name."""
+    new, topic = f"{schema}.u", scene.landing.at.topic
+    scene.session.execute(f"ALTER TABLE {schema}.t RENAME TO u".encode())
+    scene.names.rename(topic, new)
+    with pytest.raises(Persistent, match=new):
+        scene.catalog.claim_table(TableName(schema, "t"), topic)
+    assert scene.claims() == [(new, topic)]
+
+
+def test_a_name_with_a_dot_is_looked_for_as_a_whole(scene: Scene, schema: str) -> None:
+    """What is there is not taken for gone."""
+    scene.session.execute(f'CREATE TABLE {schema}."a.b" (id int8 PRIMARY KEY)'.encode())
+    scene.catalog.claim_table(TableName(schema, "a.b"), "dotted")
+    with pytest.raises(Persistent, match=r"a\.b"):
+        scene.catalog.claim_table(TableName(schema, "c"), "dotted")

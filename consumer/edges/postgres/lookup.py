@@ -22,6 +22,7 @@ from consumer.edges.postgres import (
     rehearsing,
     shapes,
     source_columns,
+    table_names,
 )
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
@@ -45,7 +46,7 @@ class PostgresCatalog:
         return self._pool.ask(lambda session: catalog.has_casts(session, casts))
 
     def claim_table(self, name: TableName, topic: str) -> str:
-        return self._pool.ask(lambda session: memory.claim_table(session, self._group, str(name), topic))
+        return self._pool.ask(lambda session: table_names.claim(session, self._group, str(name), topic))
 
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         self._pool.ask(lambda session: memory.remember_schemas(session, registry, schemas))
@@ -90,19 +91,11 @@ class PostgresCatalog:
         return self._pool.ask(lambda session: changes.propose(session, self._group, evolution, state, why))
 
 
-_CLAIMED = "SELECT topic FROM headrace.target_tables WHERE group_name = %s AND table_name = %s"
-
-
 class LookingCatalog(PostgresCatalog):
     """The same for those who only look: nothing is claimed, remembered or proposed."""
 
     def claim_table(self, name: TableName, topic: str) -> str:
-        def claimed(session: psycopg.Connection) -> str:
-            with translated("read table's topic"):
-                row = session.execute(_CLAIMED, (self._group, str(name))).fetchone()
-            return str(row[0]) if row else topic
-
-        return self._pool.ask(claimed)
+        return self._pool.ask(lambda session: table_names.owner(session, self._group, str(name), topic))
 
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         """Nothing."""

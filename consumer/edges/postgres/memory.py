@@ -44,12 +44,6 @@ _KNOWN_KEYS = """
 SELECT names, key_name, key_columns FROM headrace.topic_sources
 WHERE group_name = %s AND topic = %s AND key_name IS NOT NULL
 """
-# the update changes nothing, but lets the row be returned
-_CLAIM_TABLE = """
-INSERT INTO headrace.target_tables AS t (group_name, table_name, topic)
-VALUES (%s, %s, %s)
-ON CONFLICT (group_name, table_name) DO UPDATE SET topic = t.topic RETURNING t.topic
-"""
 _MARK = """
 INSERT INTO headrace.decode_marks (group_name, topic, partition, start_offset, end_offset)
 VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING
@@ -106,13 +100,6 @@ def recall_source(
     with translated("recall source"):
         row = connection.execute(_RECALL_SOURCE, (group, topic, key_schema)).fetchone()
     return row[0] if row else None
-
-
-def claim_table(connection: psycopg.Connection, group: str, table: str, topic: str) -> str:
-    """The topic that has the table: this one, unless another had it before."""
-    with translated("claim table"):
-        row = connection.execute(_CLAIM_TABLE, (group, table, topic)).fetchone()
-    return str(row[0]) if row else topic
 
 
 def mark(connection: psycopg.Connection, group: str, ranges: Sequence[OffsetRange]) -> None:

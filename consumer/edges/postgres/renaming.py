@@ -76,7 +76,10 @@ class RenamingActs:
         return Turn(progress={"from": table, "to": to}, outcome=Outcome.DONE)
 
     def settings(self, connection: psycopg.Connection, task: Task) -> Turn:
-        """Wait for a person, and look that no worker lives that knows the old name only."""
+        """Wait for a person, and look that no worker of before lives that knows the old name only.
+
+        One that was started since with the old name can't claim it, as the topic has the table of the new one.
+        """
         topic, table, to = (str(task.subject[name]) for name in ("topic", "table", "to"))
         if not task.progress.get("told"):
             why = (

@@ -1,10 +1,10 @@
-"""Topics whose target table has another name from now on: what is kept by that name goes along."""
+"""Which topic has which target table; where a table gets another name, what is kept by that name goes along."""
 
 from collections.abc import Collection
 
 import psycopg
 
-from consumer.core.failure import Refused, failed
+from consumer.core.failure import Persistent, Refused, failed
 from consumer.core.kinds import KINDS
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
@@ -15,9 +15,17 @@ _TOPICS = "SELECT topic FROM headrace.target_tables WHERE group_name = %s AND ta
 _OWNERS = "SELECT group_name, topic FROM headrace.target_tables WHERE table_name = %s ORDER BY group_name"
 _THERE = """
 SELECT EXISTS (
-    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = split_part(%s, '.', 1) AND c.relname = split_part(%s, '.', 2)
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
 )
+"""
+_CLAIMS = """
+SELECT table_name, topic FROM headrace.target_tables
+WHERE group_name = %(group)s AND (table_name = %(table)s OR topic = %(topic)s)
+"""
+# workers whose settings differ are told so, whoever of them is first
+_ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('headrace.claim.' || %s || '.' || %s, 0))"
+_CLAIM = """
+INSERT INTO headrace.target_tables (group_name, table_name, topic) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
 """
 # each does nothing the second time, whoever of the group's workers is first
 _MOVES = (
@@ -95,7 +103,10 @@ class PostgresTableNames:
                 "Choose another name; if that topic is gone for good, remove its row from headrace.target_tables.",
             )
         if len(others) > 1:
-            raise _refused(f"topic {topic} is applied to several tables ({', '.join(others)})", "Restart for it.")
+            raise _refused(
+                f"topic {topic} is applied to several tables ({', '.join(others)})",
+                "Restart for it, once those to which nothing is applied have other names or are dropped.",
+            )
         if others and new not in there and others[0] in there:
             raise _refused(
                 f"topic {topic} is applied to table {others[0]}, which is still there, and there is no {new}",
@@ -118,7 +129,50 @@ def owners(connection: psycopg.Connection, table: str) -> list[tuple[str, str]]:
 
 def exists(connection: psycopg.Connection, table: str) -> bool:
     """Whether something has that name. Raises psycopg.Error."""
-    return connection.execute(_THERE, (table, table)).fetchone() == (True,)
+    schema, _, name = table.partition(".")
+    return connection.execute(_THERE, (schema, name)).fetchone() == (True,)
+
+
+def owner(connection: psycopg.Connection, group: str, table: str, topic: str) -> str:
+    """As `claim`, and nothing is claimed or brought."""
+    with translated("read table's topic"):
+        return _claims(connection, group, table, topic)[0] or topic
+
+
+def claim(connection: psycopg.Connection, group: str, table: str, topic: str) -> str:
+    """The topic that has the table: this one, unless another had it before.
+
+    What is kept by names that the topic's table had before is kept by this one, or the letters of its rows would be of
+    no row. Raises Persistent where a table of such a name is there: rows would go on beside those that it has.
+    """
+    with translated("claim table"):
+        by, before = _claims(connection, group, table, topic)
+    if by is not None and not before:
+        return by
+    with transaction(connection, "claim table"):
+        connection.execute(_ALONE, (group, topic))
+        by, before = _claims(connection, group, table, topic)
+        if by in (None, topic):
+            for old in before:
+                move(connection, group, topic, (old, table))
+            connection.execute(_CLAIM, (group, table, topic))
+            # another topic may have been first
+            by, _ = _claims(connection, group, table, topic)
+    return by or topic
+
+
+def _claims(connection: psycopg.Connection, group: str, table: str, topic: str) -> tuple[str | None, list[str]]:
+    """Who has the table, and names of the topic's table that are gone. Raises Persistent, psycopg.Error."""
+    values = {"group": group, "table": table, "topic": topic}
+    claims: dict[str, str] = dict(connection.execute(_CLAIMS, values).fetchall())
+    by = claims.pop(table, None)
+    if by not in (None, topic):
+        return by, []
+    there = [old for old in claims if exists(connection, old)]
+    if by is None and there:
+        detail = f"topic {topic} is applied to table {there[0]}, which is there, and was to be applied to {table}"
+        raise Persistent(failed(KINDS["table.renamed"], "postgres", "claim table", detail))
+    return by, [old for old in claims if old not in there]
 
 
 def move(connection: psycopg.Connection, group: str, topic: str, names: tuple[str, str]) -> None:
