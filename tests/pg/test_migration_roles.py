@@ -203,7 +203,7 @@ def test_a_login_that_may_not_act_as_the_owner_is_refused(place: Place, granted:
     if granted:
         assert f"{worker} may not act as {owner}" in failure.detail
         with closing(connect(SessionSettings(dsn=place.of(worker), worker="one"))) as session, pytest.raises(Refused):
-            ensure(session)
+            ensure(session, 2.0)
         place.migrated(owner)
         # there is nothing to do any more
         assert place.migrated(worker) == (have + 1, have + 1)
@@ -285,7 +285,7 @@ def test_a_worker_migrates_as_the_owner_too(place: Place) -> None:
     place.migrated(owner, OLD)
     member = place.role("worker", of=owner)
     with closing(connect(SessionSettings(dsn=place.of(member), worker="one"))) as session:
-        ensure(session)
+        ensure(session, 2.0)
         assert session.execute("SELECT current_user::text").fetchone() == (member,)
         assert migrate(session) == migrations()[-1][0]
     assert place.foreign(owner) == []

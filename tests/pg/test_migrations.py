@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -11,12 +12,17 @@ from typer.testing import CliRunner, Result
 
 from consumer.cli import app
 from consumer.core.failure import Refused, Transient
+from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.migrate import ensure, migrate, migrations, require, schema_version
+from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings, connect
+from consumer.edges.postgres.sink import PostgresSink
 from consumer.stack.waiting import wait_until
 from tests.pg.conftest import NUMBERS
 
 ADDED = "-- expand: for the next version\nCREATE TABLE headrace.added (id integer)"
+# seconds that a lock is waited for
+SOON = 0.2
 BREAK = "DROP TABLE headrace.added"
 
 
@@ -112,6 +118,33 @@ def test_how_far_a_position_has_been_is_known_of_those_that_were_set_back(empty:
     assert empty.execute("SELECT furthest FROM headrace.positions").fetchall() == [(90,)]
 
 
+def test_the_audit_is_not_read_once_for_each_position(empty: psycopg.Connection) -> None:
+    """Both may be large, nothing is ever taken from the audit, and workers wait meanwhile."""
+    migrate(empty, migrations()[:36])
+    empty.execute("""
+        INSERT INTO headrace.positions (group_name, topic, partition, topic_id, next_offset, epoch)
+        SELECT 'g', 't', n, 'id', 100, 1 FROM generate_series(0, 49) AS n
+    """)
+    empty.execute("""
+        INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason, details)
+        SELECT 'g', 'a person', 'set position', 't', n % 50, 'again',
+            jsonb_build_object('from', 200 + n, 'topic_id', jsonb_build_object('from', 'id'), 'to', 4)
+        FROM generate_series(0, 999) AS n
+    """)
+    empty.execute("ANALYZE")
+    dsn = make_conninfo(empty.info.dsn, password=empty.info.password)
+    scans = "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relname = 'audit'"
+    ((before,),) = empty.execute(scans).fetchall()
+    with connect(SessionSettings(dsn=dsn, worker="migrate")) as session:
+        migrate(session, migrations()[:37])
+        # told to those who ask
+        session.execute("SELECT pg_stat_force_next_flush()")
+    ((after,),) = empty.execute(scans).fetchall()
+    assert after - before < 10
+    furthest = "SELECT min(furthest), max(furthest) FROM headrace.positions"
+    assert empty.execute(furthest).fetchall() == [(1150, 1199)]
+
+
 @pytest.mark.provokes("target.newer")
 def test_a_newer_schema_is_refused(empty: psycopg.Connection) -> None:
     """An older program must not write into what it does not know."""
@@ -135,14 +168,14 @@ def test_a_program_goes_on_behind_a_migration_that_only_adds(empty: psycopg.Conn
     """Workers of an upgrade's older version open sessions all along; a later break ends them."""
     newest = migrate(empty)
     assert migrate(empty, later(ADDED)) == newest + 1
-    ensure(empty)
+    ensure(empty, SOON)
     require(empty)
     assert migrate(empty) == newest + 1
 
     assert migrate(empty, later(ADDED, BREAK)) == newest + 2
-    for look in (ensure, require, migrate):
+    for look in (lambda: ensure(empty, SOON), lambda: require(empty), lambda: migrate(empty)):
         with pytest.raises(Refused) as caught:
-            look(empty)
+            look()
         assert caught.value.failure.kind == "target.newer"
 
 
@@ -150,7 +183,7 @@ def test_what_older_programs_migrated_counts_as_a_break(empty: psycopg.Connectio
     """They wrote no least version, so whoever does not know theirs is refused."""
     newest = migrate(empty)
     empty.execute("ALTER TABLE headrace.migrations DROP COLUMN oldest")
-    ensure(empty)
+    ensure(empty, SOON)
     empty.execute("INSERT INTO headrace.migrations (version) VALUES (%s)", (newest + 1,))
     with pytest.raises(Refused):
         require(empty)
@@ -172,6 +205,31 @@ def test_a_migration_does_not_hold_workers_up_for_long(empty: psycopg.Connection
         assert schema_version(empty) == slow[-2][0]
         batch.rollback()
         assert migrate(session, slow, lock_timeout=0.2) == slow[-1][0]
+
+
+def test_a_worker_that_migrates_holds_others_up_no_longer_than_the_command_does(empty: psycopg.Connection) -> None:
+    """It would have queued for a lock in front of them as long as a session may."""
+    migrate(empty, migrations()[:36])
+    dsn = make_conninfo(empty.info.dsn, password=empty.info.password)
+    settings = SessionSettings(dsn=dsn, worker="migrate", batch_deadline=20.0, change_lock_timeout=0.2)
+    sink = PostgresSink(settings, "g")
+    pool = TargetPool(settings, CircuitBreaker("target"))
+    with psycopg.connect(dsn) as batch, closing(pool), closing(sink):
+        batch.execute("LOCK TABLE headrace.positions IN ROW EXCLUSIVE MODE")
+        for opened in (sink.open, lambda: pool.ask(schema_version)):
+            with pytest.raises(Transient) as caught:
+                opened()
+            assert caught.value.failure.kind == "target.locked"
+
+
+def test_a_migration_takes_the_time_that_it_takes(empty: psycopg.Connection) -> None:
+    """One that may not would begin again and again, and come to no end."""
+    migrate(empty)
+    dsn = make_conninfo(empty.info.dsn, password=empty.info.password)
+    slow = later("SELECT pg_sleep(1)")
+    with connect(SessionSettings(dsn=dsn, worker="migrate", batch_deadline=0.1)) as session:
+        assert migrate(session, slow) == slow[-1][0]
+        assert session.execute("SHOW statement_timeout").fetchone() == ("125ms",)
 
 
 @pytest.fixture
@@ -224,11 +282,12 @@ def test_the_command_tries_again_while_somebody_is_in_the_way(
 ) -> None:
     """It says so, and ends when it is through."""
     dsn = make_conninfo(empty.info.dsn, password=empty.info.password)
+    migrate(empty, migrations()[:36])
     holder = psycopg.connect(dsn)
-    holder.execute("SELECT pg_advisory_xact_lock(%s)", (0x48454144,))
+    holder.execute("LOCK TABLE headrace.positions IN ROW EXCLUSIVE MODE")
 
     def waits() -> bool:
-        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        query = "SELECT count(*) FROM pg_locks WHERE relation = 'headrace.positions'::regclass AND NOT granted"
         return empty.execute(query).fetchone() != (0,)
 
     def release() -> None:

@@ -128,7 +128,7 @@ class PostgresBoard:
     def _opened(self) -> psycopg.Connection:
         with ExitStack() as opening:
             session = opening.enter_context(closing(connect(self._settings)))
-            ensure(session)
+            ensure(session, self._settings.change_lock_timeout)
             with translated("listen"):
                 session.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
             opening.pop_all()

@@ -35,13 +35,13 @@ def migrations() -> Sequence[tuple[int, str]]:
     return tuple(sorted(found))
 
 
-def ensure(connection: psycopg.Connection) -> None:
-    """Migrate if the database is behind. Raises Refused when its schema is too new for this program."""
+def ensure(connection: psycopg.Connection, lock_timeout: float) -> None:
+    """Migrate if the database is behind, as `upgrade` does. Raises Refused when its schema is too new, Transient."""
     newest = migrations()[-1][0]
     with translated("schema version"):
         have = _fitting(connection, newest)
     if have < newest:
-        migrate(connection)
+        migrate(connection, lock_timeout=lock_timeout)
 
 
 def require(connection: psycopg.Connection) -> None:
@@ -74,15 +74,19 @@ def upgrade(
     """Bring the control schema to this program's version, as its owner: the version before, and the one after.
 
     `known`: the migrations, this program's by default. `lock_timeout`: most seconds that it waits for others at a time,
-    and keeps others waiting behind it. `grant_to`: roles that may then do there what a worker does. Raises Refused when
-    the schema is too new for this program or the role may not change it, Transient when somebody is in the way.
+    and keeps others waiting behind it; what it has locked it holds until its end. `grant_to`: roles that may then do
+    there what a worker does. Raises Refused when the schema is too new for this program or the role may not change it,
+    Transient when somebody is in the way.
     """
     known = migrations() if known is None else known
     newest = known[-1][0]
     with transaction(connection, "migrate"):
+        # behind another that migrates, nobody waits for this one
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         if lock_timeout is not None:
             limit_locks(connection, lock_timeout)
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        # one that was cut off would begin again from the start, as often as it is tried
+        connection.execute("SET LOCAL statement_timeout = 0")
         owning.require_roles(connection, grant_to)
         holder = owning.become_holder(connection)
         with owning.permitted(holder):

@@ -164,7 +164,7 @@ class TargetPool:
         with ExitStack() as opening:
             session = opening.enter_context(closing(connect(self._settings)))
             # it may be the first that the process opens
-            ensure(session)
+            ensure(session, self._settings.change_lock_timeout)
             opening.pop_all()
         return session
 

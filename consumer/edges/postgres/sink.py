@@ -93,7 +93,7 @@ class PostgresSink:
         """Open the session anew, on a control schema of this version. Raises ConnectionLost, Persistent or Refused."""
         self.close()
         self._connection = connect(self.settings)
-        ensure(self._connection)
+        ensure(self._connection, self.settings.change_lock_timeout)
         self._staging = Staging(self._connection)
 
     def close(self) -> None:

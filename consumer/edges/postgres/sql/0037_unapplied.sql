@@ -115,31 +115,41 @@ CREATE TRIGGER letters_discarded AFTER UPDATE OF state ON headrace.letters
 ALTER TABLE headrace.positions ENABLE ALWAYS TRIGGER positions_noted;
 ALTER TABLE headrace.letters ENABLE ALWAYS TRIGGER letters_discarded;
 
--- as far as is known: a position may stand in front of where it was once
-UPDATE headrace.positions p SET furthest = greatest(
-    p.next_offset,
-    (
-        SELECT max(l."offset") + 1 FROM headrace.letters l
-        WHERE l.group_name = p.group_name AND l.topic = p.topic AND l.partition = p.partition AND l.imported IS NULL
-          AND l.state IN ('retrying', 'held', 'dead', 'replaying')
-    ),
-    (
-        SELECT max((a.details ->> 'from')::bigint) FROM headrace.audit a
-        WHERE a.group_name = p.group_name AND a.topic = p.topic AND a.partition = p.partition
-          AND a.action = 'set position' AND jsonb_typeof(a.details -> 'from') = 'number'
-          AND a.details -> 'topic_id' ->> 'from' IS NOT DISTINCT FROM p.topic_id::text
-          AND a.details ->> 'stopped' IS DISTINCT FROM 'log.truncated'
-    )
-);
+-- As far as is known: a position may stand in front of where it was once. Workers wait until the end, so that letters
+-- and audit are read once, however many positions there are.
+UPDATE headrace.positions SET furthest = next_offset;
+
+UPDATE headrace.positions p SET furthest = l.beyond
+FROM (
+    SELECT group_name, topic, partition, max("offset") + 1 FROM headrace.letters
+    WHERE imported IS NULL AND state IN ('retrying', 'held', 'dead', 'replaying')
+    GROUP BY group_name, topic, partition
+) AS l (group_name, topic, partition, beyond)
+WHERE (p.group_name, p.topic, p.partition) = (l.group_name, l.topic, l.partition) AND l.beyond > p.furthest;
+
+UPDATE headrace.positions p SET furthest = a.beyond
+FROM (
+    SELECT group_name, topic, partition, details -> 'topic_id' ->> 'from', max((details ->> 'from')::bigint)
+    FROM headrace.audit
+    WHERE action = 'set position' AND jsonb_typeof(details -> 'from') = 'number'
+      AND details ->> 'stopped' IS DISTINCT FROM 'log.truncated'
+    GROUP BY group_name, topic, partition, details -> 'topic_id' ->> 'from'
+) AS a (group_name, topic, partition, topic_id, beyond)
+WHERE (p.group_name, p.topic, p.partition) = (a.group_name, a.topic, a.partition)
+  AND a.topic_id IS NOT DISTINCT FROM p.topic_id::text AND a.beyond > p.furthest;
 
 -- those that were given up before, unless a position that was set back has had them read again, or will
 INSERT INTO headrace.unapplied (group_name, topic, partition, start_offset, end_offset)
+WITH back AS MATERIALIZED (
+    SELECT group_name, topic, partition, happened_at, (details ->> 'to')::bigint AS next_offset
+    FROM headrace.audit WHERE action = 'set position' AND topic IS NOT NULL
+)
 SELECT l.group_name, l.topic, l.partition, l."offset", l."offset" + 1
 FROM headrace.letters l
 JOIN headrace.positions p ON (p.group_name, p.topic, p.partition) = (l.group_name, l.topic, l.partition)
 WHERE l.state = 'discarded' AND l.imported IS NULL AND l."offset" < p.next_offset AND NOT EXISTS (
-    SELECT FROM headrace.audit a
-    WHERE a.group_name = l.group_name AND a.happened_at > l.closed_at AND a.action = 'set position'
-      AND a.topic = l.topic AND a.partition = l.partition AND (a.details ->> 'to')::bigint <= l."offset"
+    SELECT FROM back b
+    WHERE (b.group_name, b.topic, b.partition) = (l.group_name, l.topic, l.partition)
+      AND b.happened_at > l.closed_at AND b.next_offset <= l."offset"
 )
 ON CONFLICT DO NOTHING;
