@@ -83,12 +83,10 @@ class Group:
             (found[0] if found else 100, self.name),
         )
 
-    def stop(self) -> None:
-        """Something stops its partitions."""
-        self.session.execute(
-            """UPDATE headrace.positions SET stopped = '{"kind": "table.missing"}' WHERE group_name = %s""",
-            (self.name,),
-        )
+    def stop(self, kind: str | None = "table.missing") -> None:
+        """Something stops its partitions, or nothing does any more."""
+        stopped = None if kind is None else Jsonb({"kind": kind})
+        self.session.execute("UPDATE headrace.positions SET stopped = %s WHERE group_name = %s", (stopped, self.name))
 
     def set(self) -> list[tuple[int, int]]:
         """Which partitions were set by hand, and to where, in order."""
@@ -222,6 +220,15 @@ def test_a_batch_is_taken_back_from_a_history(the: Group, history: str) -> None:
     assert left(the, history) == [(0, 5, 44), (1, 6, 60)]
 
 
+@pytest.mark.parametrize("kind", ["reapply", "erase", "undo"])
+def test_a_batch_of_letters_that_came_back_is_not_taken_for_their_records(the: Group, history: str, kind: str) -> None:
+    """Its records are copies, whose letters are closed, so that to apply them again does nothing."""
+    update = "UPDATE headrace.batches SET outcomes = %s WHERE group_name = %s RETURNING id"
+    ((batch,),) = the.session.execute(update, (Jsonb({"returned": {"applied": 3}}), the.name)).fetchall()
+    with pytest.raises(Undecidable, match="has brought letters further"):
+        the.start(kind, batch=batch, table=history.replace('"', ""))
+
+
 @pytest.mark.parametrize(("turn", "point"), [(turn, point) for turn in (0, 1) for point in POINTS])
 def test_what_is_killed_takes_a_batch_back_from_a_history_once(the: Group, history: str, turn: int, point: str) -> None:
     """Partition by partition, each with how far it is."""
@@ -314,19 +321,6 @@ def test_a_position_in_front_of_where_a_topic_is_set_back_to_stays(the: Group, h
     to = 30 if kind == "rewind" else 55
     assert (done.state, the.set(), the.epochs()) == ("done", [(1, to)], [7, 8])
     assert done.steps[0].progress == {"from": 20, "to": 20}
-
-
-def test_a_partition_that_stops_is_not_waited_for(the: Group) -> None:
-    """It is said which, and why."""
-    the.known()
-    number = the.start("rewind", partition=0, to="20")
-    takes = PostgresWorkflows(the.pool, the.name, acts(the.name, {}))
-    for _ in range(2):
-        the.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
-        takes.turn(number)
-    the.stop()
-    stopped = the.taken(number)
-    assert (stopped.state, "table.missing" in stopped.why) == ("stopped", True)
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {

@@ -25,7 +25,10 @@ _TOPICS = "SELECT table_name, topic FROM headrace.target_tables WHERE group_name
 _PARTITIONS = """
 SELECT topic, array_agg(partition ORDER BY partition) FROM headrace.positions WHERE group_name = %s GROUP BY 1
 """
-_BATCH = "SELECT ranges FROM headrace.batches WHERE group_name = %s AND id = %s::bigint AND state = 'applied'"
+_BATCH = """
+SELECT ranges, outcomes ? 'returned' FROM headrace.batches
+WHERE group_name = %s AND id = %s::bigint AND state = 'applied'
+"""
 _CREATE = """
 INSERT INTO headrace.workflows (group_name, kind, subject, created_by, reason) VALUES (%s, %s, %s, %s, %s) RETURNING id
 """
@@ -41,11 +44,13 @@ SELECT EXISTS (
 
 
 def known(session: psycopg.Connection, group: str, subject: Mapping[str, Any]) -> Known:
-    """What the group has, as far as it matters to what is to be done."""
+    """What the group has, as far as it matters to what is to be done. Raises Undecidable for a batch of copies."""
     with translated("read what the group has"):
         tables: dict[str, str] = dict(session.execute(_TOPICS, (group,)).fetchall())
         partitions: dict[str, list[int]] = dict(session.execute(_PARTITIONS, (group,)).fetchall())
         batch = session.execute(_BATCH, (group, _number(subject.get("batch")))).fetchone()
+    if batch is not None and batch[1]:
+        raise Undecidable(f"batch {subject['batch']} has brought letters further, whose records lie elsewhere")
     ranges = None if batch is None else [(str(topic), int(p), int(f), int(e)) for topic, p, f, e, *_ in batch[0]]
     return Known(tables=tables, partitions=partitions, batch=ranges)
 
