@@ -341,7 +341,7 @@ def _step(step: Step, output: Output) -> dict[str, Any]:
 
 _TOLD = frozenset(
     {"rows", "from", "to", "position", "goal", "positions", "goals", "deleted", "taken_back", "written_since"}
-    | {"not_compared", "restore", "insert", "delete", "nothing", "cannot"}
+    | {"stopped", "not_compared", "restore", "insert", "delete", "nothing", "cannot"}
 )
 
 

@@ -11,7 +11,9 @@ from psycopg import sql
 
 from consumer.core.decision import Decision, Held, Letters, Undecidable, decide
 from consumer.core.failure import Transient
+from consumer.core.failure_kind import ErrorType
 from consumer.core.history import OFFSET, PARTITION
+from consumer.core.kinds import KINDS
 from consumer.core.letters import OPEN_STATES
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
@@ -114,24 +116,30 @@ class PositionActs:
         return Turn(progress={"from": held.next_offset, "to": decision.next_offset}, outcome=Outcome.DONE)
 
     def reach(self, connection: psycopg.Connection, task: Task) -> Turn:
-        """Wait until all partitions of a topic have come to where their logs ended when the waiting began."""
+        """Wait until all partitions of a topic have come to where their logs ended when the waiting began.
+
+        One that is stopped and goes on by itself is waited for too.
+        """
         topic = str(task.subject["topic"])
         partitions = [TopicPartition(topic, int(number)) for number in task.subject["partitions"]]
         goals = task.progress.get("goals")
         if goals is None:
             goals = {str(at.partition): end for at, end in self.offsets().ends(partitions).items()}
             return Turn(progress={"goals": goals}, wait=_LOOK_EVERY)
-        positions = {}
+        positions, stopped = {}, {}
         for at in partitions:
             held = decisions.held(connection, self.group, at, lock=False)
             if held is None:
                 return _stopped(f"the group has no position of {at}")
             if held.kind is not None and held.next_offset < goals[str(at.partition)]:
-                return _stopped(f"{at} has stopped ({held.kind}): see headrace positions ls --stopped")
+                if not _heals(held.kind):
+                    return _stopped(f"{at} has stopped ({held.kind}): see headrace positions ls --stopped")
+                stopped[str(at.partition)] = held.kind
             positions[str(at.partition)] = held.next_offset
         come = all(positions[number] >= goal for number, goal in goals.items())
         outcome = Outcome.DONE if come else Outcome.GOES_ON
-        return Turn(progress={"goals": goals, "positions": positions}, outcome=outcome, wait=_LOOK_EVERY)
+        progress = {"goals": goals, "positions": positions, **({"stopped": stopped} if stopped else {})}
+        return Turn(progress=progress, outcome=outcome, wait=_LOOK_EVERY)
 
     def _within(self, connection: psycopg.Connection, task: Task, *, lock: bool) -> Held | Turn:
         """The position, which stands in the range that is to be passed; else the turn that says so."""
@@ -269,6 +277,11 @@ def _at(task: Task) -> TopicPartition:
 
 def _stays(held: Held) -> Turn:
     return Turn(progress={"from": held.next_offset, "to": held.next_offset}, outcome=Outcome.DONE)
+
+
+def _heals(kind: str) -> bool:
+    """Whether what has stopped a partition may end without a person."""
+    return kind != "table.paused" and kind in KINDS and KINDS[kind].type is ErrorType.TRANSIENT
 
 
 def _stopped(why: str) -> Turn:
