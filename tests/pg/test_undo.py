@@ -105,6 +105,34 @@ def test_a_version_follows_the_row(the: Scene) -> None:
     assert the.rows()[0] == (1, "next", 1.0)
 
 
+@pytest.mark.parametrize("versioned", [False, True])
+def test_batches_of_a_row_are_taken_back_one_behind_the_other(the: Scene, versioned: bool) -> None:
+    """The newest first. What has been taken back of it has another version than the one before has left."""
+    line = the.begin(versions={f"{the.schema}.orders": "_version"} if versioned else {})
+    line.batch(*SOME)
+    states, batches = [the.rows()], []
+    for word in ("x", "y", "z"):
+        line.batch(("u", row(1, the.rows()[0][1]), row(1, word)))
+        states.append(the.rows())
+        batches.append(the.newest())
+    for batch, before in zip(reversed(batches), reversed(states[:-1]), strict=True):
+        done = the.taken(the.start(batch, apply=True))
+        assert (done.state, done.why, the.rows()) == ("done", "", before)
+
+
+def test_a_row_with_an_older_version_than_the_batch_has_left_is_not_as_it_left_it(the: Scene) -> None:
+    """Something else has written it."""
+    line = the.begin(versions={f"{the.schema}.orders": "_version"})
+    line.batch(*SOME)
+    line.batch(("u", row(1), row(1, "x")))
+    _sql("UPDATE {t} SET _version = 0 WHERE id = 1")(the)
+    number = the.start(apply=True)
+    assert (the.taken(number).state, the.listed(number)[0][2]) == (
+        "stopped",
+        "it was written since: _version differ",
+    )
+
+
 Hurt = Callable[[Scene], object]
 
 

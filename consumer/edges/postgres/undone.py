@@ -184,14 +184,16 @@ def count(rows: Mapping[RecordRef, UndoRow]) -> dict[str, int]:
 
 def _differs(write: TableWrite, name: str, value: sql.Composed, kind: str) -> sql.Composed:
     column = sql.Identifier(name)
-    # the name of the type is the catalog's own format_type
-    pair = sql.SQL("CAST(CAST({} AS {}) AS text) IS DISTINCT FROM CAST(t.{} AS text)").format(
-        value, sql.SQL(kind), column
-    )
     if name == write.version:
-        # what has no place in the source's log has left the row's as it was
-        pair = sql.SQL("s.{} >= 0 AND {}").format(column, pair)
-    return sql.SQL("CASE WHEN {} THEN {} END").format(pair, sql.Literal(name))
+        # What has no place in the source's log has left the row's as it was. A later one says nothing of the row: it is
+        # also that of the change which was taken back last.
+        differs = sql.SQL("s.{0} >= 0 AND coalesce(t.{0} < s.{0}, true)").format(column)
+    else:
+        # the name of the type is the catalog's own format_type
+        differs = sql.SQL("CAST(CAST({} AS {}) AS text) IS DISTINCT FROM CAST(t.{} AS text)").format(
+            value, sql.SQL(kind), column
+        )
+    return sql.SQL("CASE WHEN {} THEN {} END").format(differs, sql.Literal(name))
 
 
 def _why(*, gone: bool, there: bool, columns: Sequence[str]) -> str:
