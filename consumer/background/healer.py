@@ -44,6 +44,8 @@ class Healer:
         self._next = clock() + every
         self._idle = threading.Event()
         self._given_up: frozenset[str] = frozenset()
+        # which topics the group reads; set by whoever knows them
+        self.reads: Callable[[str], bool] = _none
         # one step a turn, so that no turn has the waits of all
         self._steps: list[Callable[[], None]] = []
         # told of what is put right; set by whoever watches
@@ -88,7 +90,8 @@ class Healer:
 
     def _restart(self) -> None:
         assert self._connect is not None, "it is asked only where it is set"
-        due, given_up = to_restart(self._connect.all(), self._abandoned.restarts(self._budget.window), self._budget)
+        tried = self._abandoned.restarts(self._budget.window)
+        due, given_up = to_restart(self._connect.all(), tried, self._budget, self.reads)
         for one in due:
             if self._connect.restart(one.name):
                 self.tell(Healed(Act.TASK_RESTARTED, one.name, _failed(one.failures)))
@@ -97,6 +100,10 @@ class Healer:
             log.error("connector is not started again any more", connector=name, restarts=self._budget.most)
             self.tell(Healed(Act.TASK_GIVEN_UP, name, f"it failed again after {self._budget.most} restarts"))
         self._given_up = names
+
+
+def _none(_: str) -> bool:
+    return False
 
 
 def _failed(failures: Sequence[str]) -> str:

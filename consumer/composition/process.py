@@ -117,21 +117,26 @@ def watchers(settings: Settings, hearers: Sequence[Tell] = ()) -> Iterator[Watch
         yield told
 
 
-def group_samples(reloading: Reloading, told: Watchers) -> GroupSamples:
-    """How the group is told of."""
-    settings = reloading.settings
-    wanted = settings.telemetry
+def reading(reloading: Reloading) -> Callable[[str], bool]:
+    """Whether the group is to read a topic, by the settings of that moment."""
 
     def reads(topic: str) -> bool:
-        return settings.lane.is_retry(topic) or selects(kafka_settings(reloading.settings), topic)
+        settings = reloading.settings
+        return settings.lane.is_retry(topic) or selects(kafka_settings(settings), topic)
 
+    return reads
+
+
+def group_samples(reloading: Reloading, told: Watchers) -> GroupSamples:
+    """How the group is told of."""
+    wanted = reloading.settings.telemetry
     return GroupSamples(
-        group=settings.kafka.group,
+        group=reloading.settings.kafka.group,
         topics=told.topics,
         tables=Bounded(wanted.max_topics),
         partitions=wanted.max_partitions,
         kafka_names=wanted.kafka_names,
-        reads=reads,
+        reads=reading(reloading),
     )
 
 

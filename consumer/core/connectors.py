@@ -1,7 +1,7 @@
 """Kafka Connect's connectors as it tells of them, and what of that a person should know."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from consumer.core.lag import Source
@@ -34,6 +34,14 @@ class Connector:
     tasks: tuple[Task, ...] = ()
     topics: frozenset[str] = frozenset()
     key_columns: str = ""
+
+    def writes(self, reads: Callable[[str], bool]) -> bool:
+        """Whether it is known to write a topic that is read."""
+        return self.kind == "source" and any(map(reads, self.topics))
+
+    def may_write(self, reads: Callable[[str], bool]) -> bool:
+        """The same, also where it is a source whose topics Kafka Connect does not tell, as before its first record."""
+        return self.writes(reads) or (self.kind == "source" and not self.topics)
 
     @property
     def condition(self) -> str:

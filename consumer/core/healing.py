@@ -1,6 +1,6 @@
 """What the service does by itself to put something right, and how often it may. No clock here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -62,9 +62,15 @@ class RestartBudget:
 
 
 def to_restart(
-    connectors: Sequence[Connector], tried: Mapping[str, Sequence[float]], budget: RestartBudget
+    connectors: Sequence[Connector],
+    tried: Mapping[str, Sequence[float]],
+    budget: RestartBudget,
+    reads: Callable[[str], bool],
 ) -> tuple[list[Connector], list[Connector]]:
-    """The connectors with something that has failed: those to start again now, and those that are given up."""
-    broken = [one for one in connectors if one.condition == "failed"]
+    """The connectors with something that has failed: those to start again now, and those that are given up.
+
+    Only those that are known to write what is read: Kafka Connect may have others, which are not ours to touch.
+    """
+    broken = [one for one in connectors if one.condition == "failed" and one.writes(reads)]
     due = [one for one in broken if budget.due(tried.get(one.name, ()))]
     return due, [one for one in broken if budget.most and budget.spent(tried.get(one.name, ()))]

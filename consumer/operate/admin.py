@@ -30,7 +30,7 @@ def serve(config: Config = None) -> None:
     from consumer.admin.server import listening
     from consumer.admin.server import serve as answer
     from consumer.composition.desks import admin_doors, group_lookout
-    from consumer.composition.process import group_samples, watchers
+    from consumer.composition.process import group_samples, reading, watchers
     from consumer.composition.reloading import Reloading
     from consumer.settings.loading import load
     from consumer.telemetry.grouping import connector_samples
@@ -49,9 +49,9 @@ def serve(config: Config = None) -> None:
             say(f"console: http://{host}:{admin.port}/   API: http://{host}:{admin.port}/api/v1")
             if admin.is_open:
                 say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
-            group, watch = group_samples(reloading, told), made.state.watch
+            group, watch, reads = group_samples(reloading, told), made.state.watch, reading(reloading)
             told.ask(lambda: group.of(lookout.seen))
-            told.ask(lambda: connector_samples(seen.connectors, seen.answered) if (seen := watch.last) else ())
+            told.ask(lambda: connector_samples(seen.connectors, seen.answered, reads) if (seen := watch.last) else ())
             lookout.tell = told.tell
             try:
                 answer(made, bound)

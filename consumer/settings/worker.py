@@ -108,8 +108,9 @@ class Healing(Section):
         default=3,
         ge=0,
         le=100,
-        description="How often in an hour what has failed of one connector in Kafka Connect is started again, where "
-        "connect.url is set; after 10 seconds, then twice as long each time. 0: never.",
+        description="How often in an hour what has failed of a source connector is started again, where connect.url is "
+        "set and Kafka Connect tells that it has written a topic that is read; after 10 seconds, then twice as long "
+        "each time. 0: never.",
     )
     worker_deaths: int = Field(
         default=5,

@@ -113,11 +113,16 @@ class GroupSamples:
                 yield Sample(metrics.LAG_PARTITIONS, counts[topic, trend], (topic, trend))
 
 
-def connector_samples(connectors: Sequence[Connector], answered: bool | None) -> Iterator[Sample]:
-    """Connectors and their tasks, by state. `answered`: whether Kafka Connect told of them; None: it is not asked."""
+def connector_samples(
+    connectors: Sequence[Connector], answered: bool | None, reads: Callable[[str], bool]
+) -> Iterator[Sample]:
+    """Connectors that may write what is read, and their tasks, by state; others are nobody's concern here.
+
+    `answered`: whether Kafka Connect told of them; None: it is not asked.
+    """
     if answered is not None:
         yield Sample(metrics.CONNECT_ANSWERED, answered)
-    for connector in connectors[:_CONNECTORS]:
+    for connector in [one for one in connectors if one.may_write(reads)][:_CONNECTORS]:
         yield Sample(metrics.CONNECTOR, 1, (connector.name, _state(connector.state)))
         for state, count in Counter(_state(task.state) for task in connector.tasks).items():
             yield Sample(metrics.TASKS, count, (connector.name, state))

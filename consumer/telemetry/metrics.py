@@ -198,11 +198,15 @@ COMPARED_AT = _gauge(
 DATA = _gauge("source_change_timestamp_seconds", "The newest source time of what is applied.", teller=_GROUP)
 CONTROL_BYTES = _gauge("control_bytes", "Bytes of a table of the control schema.", "relation", teller=_GROUP)
 TASKS = _gauge(
-    "connect_tasks", "Tasks of a connector in Kafka Connect, by state.", "connector", "state", teller=Teller.ADMIN
+    "connect_tasks",
+    "Tasks of a source connector that may write what is read, by state.",
+    "connector",
+    "state",
+    teller=Teller.ADMIN,
 )
 CONNECTOR = _gauge(
     "connect_connector_state",
-    "1 for the state of a connector itself, which may fail before it has tasks.",
+    "1 for the state of such a connector itself, which may fail before it has tasks.",
     "connector",
     "state",
     teller=Teller.ADMIN,

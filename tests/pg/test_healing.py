@@ -12,7 +12,7 @@ from consumer.background.recording import Recorder
 from consumer.composition.heard import Heard
 from consumer.core.connectors import Connector
 from consumer.core.flags import Flag
-from consumer.core.healing import Act, RestartBudget
+from consumer.core.healing import Act, RestartBudget, to_restart
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres import healing
 from consumer.edges.postgres.healing import PostgresAbandoned, PostgresHealing
@@ -269,7 +269,10 @@ class Connect:
     def all(self) -> list[Connector]:
         """One failed and one that runs."""
         self.asked += 1
-        return [Connector(name=name, kind="source", state=state) for name, state in (("a", "FAILED"), ("b", "RUNNING"))]
+        return [
+            Connector(name=name, kind="source", state=state, topics=frozenset({"shop.a"}))
+            for name, state in (("a", "FAILED"), ("b", "RUNNING"))
+        ]
 
     def restart(self, name: str, task: int | None = None) -> bool:
         """Note it."""
@@ -291,6 +294,7 @@ def test_a_connector_that_fails_again_and_again_is_given_up(
     for _ in range(8):
         # a new process each time
         healer = Healer(PostgresAbandoned(pool, group), connect_, RestartBudget(most=3, first=0.0), "me", every=0.0)
+        healer.reads = "shop.a".__eq__
         healer.tell = lambda fact: (recorder.tell(fact), heard.append(fact))
         for _ in range(4):
             healer.turn(0.0)
@@ -299,6 +303,7 @@ def test_a_connector_that_fails_again_and_again_is_given_up(
     assert connect_.restarted == ["a", "a", "a"]
     assert Healed(Act.TASK_GIVEN_UP, "a", "it failed again after 3 restarts") in heard
     other = Healer(PostgresAbandoned(pool, group), connect_, RestartBudget(most=9, first=0.0), "other", every=0.0)
+    other.reads = "shop.a".__eq__
     for _ in range(4):
         other.turn(0.0)
     assert len(connect_.restarted) == 3, "only one worker of the group does it"
@@ -311,7 +316,7 @@ def test_kafka_connect_is_not_asked_while_its_watch_is_switched_off(
     session.execute(_LIVES, (group, "me", 0.0))
     heard, connect_ = Heard(), Connect()
     healer = Healer(PostgresAbandoned(pools(), group), connect_, RestartBudget(most=3, first=0.0), "me", every=0.0)
-    healer.switches = heard
+    healer.switches, healer.reads = heard, "shop.a".__eq__
     asked = []
     for off in ({Flag.CONNECT_WATCH}, set()):
         heard.learn(off)
@@ -319,6 +324,23 @@ def test_kafka_connect_is_not_asked_while_its_watch_is_switched_off(
             healer.turn(0.0)
         asked.append((connect_.asked > 0, connect_.restarted != []))
     assert asked == [(False, False), (True, True)]
+
+
+def test_only_sources_that_are_known_to_write_what_is_read_are_started_again() -> None:
+    """Kafka Connect may be shared: others' connectors are their own, and so may be one whose topics nobody tells."""
+    found = [
+        Connector(name=name, kind=kind, state="FAILED", topics=frozenset(topics))
+        for name, kind, topics in (
+            ("ours", "source", ("shop.a", "shop.z")),
+            ("others", "source", ("web.clicks",)),
+            ("a sink of ours", "sink", ("shop.a",)),
+            ("not known", "source", ()),
+        )
+    ]
+    tried = {one.name: [100.0, 200.0, 300.0] for one in found}
+    due, _ = to_restart(found, {}, RestartBudget(most=3), "shop.a".__eq__)
+    _, given_up = to_restart(found, tried, RestartBudget(most=3), "shop.a".__eq__)
+    assert [[one.name for one in each] for each in (due, given_up)] == [["ours"], ["ours"]]
 
 
 @pytest.mark.parametrize(

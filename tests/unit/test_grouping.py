@@ -79,7 +79,7 @@ def test_a_connector_that_failed_without_tasks_is_told_of() -> None:
         Connector(name="shop", kind="source", state="FAILED"),
         Connector(name="till", kind="source", state="NEW ONE", tasks=(Task(id=0, state="RUNNING"),)),
     ]
-    assert list(connector_samples(connectors, answered=True)) == [
+    assert list(connector_samples(connectors, True, {"shop.a"}.__contains__)) == [
         Sample(metrics.CONNECT_ANSWERED, 1),
         Sample(metrics.CONNECTOR, 1, ("shop", "failed")),
         Sample(metrics.CONNECTOR, 1, ("till", OTHER)),
@@ -87,7 +87,20 @@ def test_a_connector_that_failed_without_tasks_is_told_of() -> None:
     ]
 
 
+def test_connectors_of_others_are_told_nothing_of_and_take_no_room() -> None:
+    """Kafka Connect may be shared: an alert for theirs would be no concern of ours, nor hide one for ours."""
+    found = [
+        *(
+            Connector(name=f"a{number}", kind=kind, state="FAILED", topics=frozenset({topic}))
+            for number, (kind, topic) in enumerate([("source", "web.clicks"), ("sink", "shop.a")] * 100)
+        ),
+        Connector(name="shop", kind="source", state="FAILED", topics=frozenset({"shop.a", "shop.z"})),
+    ]
+    told = list(connector_samples(found, True, {"shop.a"}.__contains__))
+    assert told == [Sample(metrics.CONNECT_ANSWERED, 1), Sample(metrics.CONNECTOR, 1, ("shop", "failed"))]
+
+
 def test_whether_kafka_connect_answered_is_told_where_it_was_asked() -> None:
     """Without an answer its connectors are not known."""
-    assert list(connector_samples((), answered=False)) == [Sample(metrics.CONNECT_ANSWERED, 0)]
-    assert list(connector_samples((), answered=None)) == []
+    assert list(connector_samples((), False, set().__contains__)) == [Sample(metrics.CONNECT_ANSWERED, 0)]
+    assert list(connector_samples((), None, set().__contains__)) == []

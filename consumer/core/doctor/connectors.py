@@ -31,7 +31,11 @@ def connectors(found: Sequence[Connector] | None, topics: Collection[str]) -> li
     if found is None:
         return [check.skipped("connect.url is not set") for check in OF_CONNECT]
     bad = [_bad(one, topics) for one in found if one.why]
-    keyed = [KEYS.warn(one.key_columns, _IDENTITY, one.name) for one in found if one.key_columns and _ours(one, topics)]
+    keyed = [
+        KEYS.warn(one.key_columns, _IDENTITY, one.name)
+        for one in found
+        if one.key_columns and one.may_write(topics.__contains__)
+    ]
     return [
         REACHABLE.ok(counted(len(found), "connector")),
         *RUNNING.all_ok(bad, "all run, with their tasks"),
@@ -40,10 +44,6 @@ def connectors(found: Sequence[Connector] | None, topics: Collection[str]) -> li
 
 
 def _bad(one: Connector, topics: Collection[str]) -> Finding:
-    if _ours(one, topics) and one.condition == "failed":
+    if one.may_write(topics.__contains__) and one.condition == "failed":
         return RUNNING.fail(one.why, one.remedy, one.name)
     return RUNNING.warn(one.why, one.remedy, one.name)
-
-
-def _ours(one: Connector, topics: Collection[str]) -> bool:
-    return one.kind == "source" and (not one.topics or not one.topics.isdisjoint(topics))
