@@ -3,16 +3,13 @@
 import contextvars
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import structlog
 
 from consumer.applying.patience import Stopping
-from consumer.core.failure import HeadraceError, Persistent, failed, told
-from consumer.core.kinds import KINDS
+from consumer.core.failure import HeadraceError, Persistent, told, unforeseen
 
 log = structlog.get_logger("headrace.worker")
 
@@ -107,7 +104,4 @@ def said(loop: Loop) -> BaseException:
     error = loop.failure
     if isinstance(error, HeadraceError | KeyboardInterrupt | SystemExit):
         return error
-    frames = traceback.extract_tb(error.__traceback__) if error else []
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
-    detail = f"the {loop.name} loop ended with {type(error).__name__} at {place}"
-    return Persistent(failed(KINDS["worker.defect"], "worker", loop.name, detail))
+    return Persistent(unforeseen("worker", loop.name, error))

@@ -6,7 +6,9 @@ HeadraceError
 └── Refused          a setting or an environment that cannot work; the start ends with the remedy
 """
 
+import traceback
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 
 from consumer.core.failure_kind import FailureKind
 from consumer.core.kinds import KINDS
@@ -81,6 +83,13 @@ def told(failure: Failure) -> dict[str, str]:
 def reason(failure: Failure) -> str:
     """The failure as the reason why something does not go on, for people."""
     return f"{failure.detail} [{failure.kind}]. {failure.remedy}"
+
+
+def unforeseen(component: str, operation: str, error: BaseException | None) -> Failure:
+    """An error that should not be, by its kind and place: its words may quote rows."""
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    place = f"{PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
+    return failed(KINDS["worker.defect"], component, operation, f"it ended with {type(error).__name__} at {place}")
 
 
 class HeadraceError(Exception):

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import structlog
 
+from consumer.core.failure import told, unforeseen
+
 log = structlog.get_logger("headrace.log")
 
 # events that are told apart; ours are constants, so there are never so many
@@ -96,6 +98,7 @@ def only_warnings() -> None:
 
     The library's own default is everything, on stdout.
     """
+    _hear_of_ends()
     if structlog.is_configured():
         return
     structlog.configure(
@@ -123,6 +126,9 @@ def configure(level: str, form: Literal["console", "json"], burst: int = 20, **b
     _SAMPLING.most = burst
     # what the driver and its pool say by themselves is no JSON and may quote rows; their errors are translated
     logging.getLogger("psycopg").addHandler(logging.NullHandler())
+    # the web server of the admin process says what ended a request in all its words
+    logging.getLogger("uvicorn.error").addFilter(_wordless)
+    _hear_of_ends()
     structlog.configure(
         processors=[
             _SAMPLING,
@@ -137,3 +143,25 @@ def configure(level: str, form: Literal["console", "json"], burst: int = 20, **b
     )
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**bound)
+
+
+def _hear_of_ends() -> None:
+    # whoever put something else there, as tests do, hears of them already
+    if threading.excepthook is threading.__excepthook__:
+        threading.excepthook = _ended
+
+
+def _ended(what: threading.ExceptHookArgs) -> None:
+    """In place of the interpreter's traceback, whose last line may quote rows."""
+    if what.exc_type is not SystemExit:
+        name = what.thread.name if what.thread else "unknown"
+        log.error("thread ended", **told(unforeseen("worker", name, what.exc_value)))
+
+
+def _wordless(said: logging.LogRecord) -> bool:
+    """Whether the web server may say it as it is; where it would quote an error, that is said here."""
+    error = said.exc_info[1] if said.exc_info else None
+    if error is None:
+        return True
+    log.error("request ended", **told(unforeseen("admin", "answer", error)))
+    return False

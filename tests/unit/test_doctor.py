@@ -107,7 +107,7 @@ def test_who_only_waits_beside_another_has_half_of_the_time_left() -> None:
 
 
 def test_what_breaks_is_said_as_our_own_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is not taken for a server's; the interpreter says where it was."""
+    """And is not taken for a server's; whoever hears of threads that end says where it was."""
     seen, heard = [], threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda said: (seen.append(said.exc_type), heard.set()))
 

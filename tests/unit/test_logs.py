@@ -246,3 +246,73 @@ def test_what_a_command_logs_is_not_among_its_data() -> None:
     assert done.stdout == "data\n"
     assert "much" in done.stderr
     assert "little" not in done.stderr
+
+
+ENDING = """
+import sys
+import threading
+from consumer.cli import app
+from consumer.telemetry.logs import configure
+
+@app.command("end")
+def end() -> None:
+    if sys.argv[1] == "configured":
+        configure("info", "json")
+    def broken() -> None:
+        raise ValueError("could not convert 'canary'")
+    thread = threading.Thread(target=broken, name="look kafka")
+    thread.start()
+    thread.join()
+
+app(["end"])
+"""
+
+
+@pytest.mark.parametrize("how", ["configured", "as a command has it"])
+def test_a_thread_that_ends_with_an_error_says_where_and_not_in_its_words(how: str) -> None:
+    """They may quote rows; and between lines for machines a traceback is none."""
+    command = [sys.executable, "-c", ENDING, how]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "canary" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert all(word in line for word in ("thread ended", "look kafka", "ValueError at <string>:12", "worker.defect"))
+
+
+SERVING = """
+import os
+import signal
+import threading
+import urllib.request
+from fastapi import FastAPI
+from consumer.admin.server import listening, serve
+from consumer.telemetry.logs import configure
+
+configure("info", "json")
+app, bound = FastAPI(), listening("127.0.0.1", 0)
+
+@app.get("/")
+def broken() -> None:
+    raise ValueError("could not convert 'canary'")
+
+def ask() -> None:
+    try:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        opener.open("http://127.0.0.1:%d/" % bound.getsockname()[1], timeout=60)
+    except urllib.error.HTTPError as error:
+        print(error.code)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+signal.signal(signal.SIGTERM, lambda *_: None)
+threading.Thread(target=ask).start()
+serve(app, bound)
+"""
+
+
+def test_a_request_that_ends_with_an_error_of_ours_says_where_and_not_in_its_words() -> None:
+    """The web server would write the whole of it beside the log."""
+    command = [sys.executable, "-c", SERVING]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "500\n"
+    assert "canary" not in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert all(word in line for word in ("request ended", "ValueError at <string>:15", "worker.defect"))
