@@ -94,8 +94,11 @@ class Came(StrEnum):
 class Passing(Protocol):
     """How far the source's changes have come. Raises HeadraceError."""
 
-    def came(self, mark: Mark) -> Came:
-        """Whether the connector has got all up to a mark, and whether it has confirmed that all of it is in Kafka."""
+    def came(self, mark: Mark) -> tuple[Came, str]:
+        """Whether the connector has got all up to a mark, and whether it has confirmed that all of it is in Kafka.
+
+        And a word for what it has confirmed, which is another one when that is more.
+        """
         ...
 
     def ends(self, table: str) -> Mapping[int, int]:

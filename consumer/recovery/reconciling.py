@@ -18,6 +18,8 @@ LEAF = 2_000
 LEAST = 100
 """Least rows of a range; ranges that take too long are halved down to it."""
 _LOOK_EVERY = 0.5
+# seconds after which a change that the connector has got is mostly in Kafka, and applied
+_SOON = 5.0
 # of the time of a turn, within which a range has to be done for the next one to be larger
 _QUICK = 0.25
 # a statement that took too long
@@ -28,15 +30,16 @@ _CANCELLED = "57014"
 class Limits:
     """What a comparison may cost. `rate`: rows a second; `rounds`: how often a key that moves is looked at.
 
-    `settle`: seconds within which the connector has sent what it got; `patience`: most seconds that are waited for it;
+    `settle`: seconds after which what the connector got counts as sent, where it confirms nothing; `patience`: most
+    seconds that are waited for it;
     `keys`: most differences of a table; `turn`: seconds after which a range is taken for too large. `suspects`: keys
     that are looked at before more ranges are summed.
     """
 
     range_rows: int = 20_000
     rate: float = 100_000.0
-    settle: float = 5.0
-    patience: float = 120.0
+    settle: float = 120.0
+    patience: float = 180.0
     rounds: int = 5
     keys: int = 10_000
     turn: float = 10.0
@@ -45,19 +48,25 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """A round of looks: the position, since when it is waited for, when the connector had got it, where logs ended."""
+    """A round of looks: the position, since when it is waited for, when the connector had got it, where logs ended.
+
+    `confirmed`: what the connector has confirmed; when that is more, `got` is counted anew. `sure`: whether it had sent
+    all up to the position when the logs were asked for their ends.
+    """
 
     lsn: str
     since: float
     got: float | None = None
+    confirmed: str = ""
     ends: Mapping[str, int] | None = None
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far the comparison of a table is. `size`: rows of the next range, which are fewer where ranges took long.
 
-    `rounds`: of looks, since keys were suspected last.
+    `rounds`: of looks, since keys were suspected last. `unsure`: the last one left rows that differ, or are only late.
     """
 
     after: Key | None = None
@@ -67,6 +76,7 @@ class Progress:
     size: int = 0
     rounds: int = 0
     round: Round | None = None
+    unsure: bool = False
     expected: int = 0
     source: str = ""
     key: tuple[str, ...] = ()
@@ -219,27 +229,42 @@ class Reconciling:
 
     def _look(self, table: str, sides: Sides, progress: Progress, at: Round, keys: Keys) -> Turn:
         """Look again, once the target has passed the source's position."""
-        waited, come = self._come(table, at)
+        waited, come = self._come(table, at, surely=progress.unsure)
         if come:
-            return self._judge(sides, progress, keys)
+            return self._judge(sides, progress, waited, keys)
         if self._now() - at.since > self._limits.patience:
             return _left(replace(progress, round=None), Outcome.STOPS, why=_impatient(waited, self._limits.patience))
         return _left(replace(progress, round=waited), wait=_LOOK_EVERY)
 
-    def _come(self, table: str, at: Round) -> tuple[Round, bool]:
-        """The round, with what is known by now, and whether the target has passed its position."""
+    def _come(self, table: str, at: Round, *, surely: bool) -> tuple[Round, bool]:
+        """The round, with what is known by now, and whether the target has passed its position.
+
+        `surely`: that is to be known for sure; else the row may still be on its way.
+        """
         if at.ends is None:
-            came = self._passing.came(Mark(at.lsn))
-            got = at.got if at.got is not None else self._now() if came is Came.RECEIVED else None
-            at = replace(at, got=got)
-            settled = got is not None and self._now() - got >= self._limits.settle
-            if came is not Came.CONFIRMED and not settled:
+            at = self._got(at)
+            passed = at.sure or (not surely and self._has_had(at, min(_SOON, self._limits.settle)))
+            if not passed:
                 return at, False
             at = replace(at, ends={str(number): end for number, end in self._passing.ends(table).items()})
         ends = {int(number): end for number, end in (at.ends or {}).items()}
         return at, self._passing.reached(table, ends)
 
-    def _judge(self, sides: Sides, progress: Progress, keys: Keys) -> Turn:
+    def _got(self, at: Round) -> Round:
+        """The round, with how far the connector is with its position.
+
+        While it confirms more it has more to send, and will confirm the position too: then only that counts.
+        """
+        came, confirmed = self._passing.came(Mark(at.lsn))
+        anew = at.got is None or confirmed != at.confirmed
+        got = None if came is Came.NOT_YET else self._now() if anew else at.got
+        at = replace(at, got=got, confirmed=confirmed)
+        return replace(at, sure=came is Came.CONFIRMED or self._has_had(at, self._limits.settle))
+
+    def _has_had(self, at: Round, seconds: float) -> bool:
+        return at.got is not None and self._now() - at.got >= seconds
+
+    def _judge(self, sides: Sides, progress: Progress, at: Round, keys: Keys) -> Turn:
         watched = keys.suspected()
         wanted = [each.key for each in watched]
         target, after = sides.target.seen(wanted), sides.source.seen(wanted)
@@ -249,11 +274,15 @@ class Reconciling:
             )
             for each in watched
         }
-        if progress.rounds < self._limits.rounds:
-            # what moves is looked at again
-            said = {key: each for key, each in said.items() if each is not Verdict.MOVING}
-        keys.judge(list(_found(sides, said)))
-        return _left(replace(progress, round=None))
+        # what may be late, or moves, is looked at again
+        last = at.sure and progress.rounds >= self._limits.rounds
+        kept = {
+            key: each
+            for key, each in said.items()
+            if each is Verdict.EQUAL or last or (at.sure and each is not Verdict.MOVING)
+        }
+        keys.judge(list(_found(sides, kept)))
+        return _left(replace(progress, round=None, unsure=not at.sure and len(kept) < len(said)))
 
 
 def _found(sides: Sides, said: Mapping[Key, Verdict]) -> Sequence[Found]:

@@ -32,11 +32,12 @@ class Reconcile(Section):
         description="Seconds that one of its statements may take, on either side. Ranges that take longer are halved.",
     )
     settle: float = Field(
-        default=5.0,
+        default=120.0,
         ge=0.1,
         le=600,
-        description="Seconds within which the connector sends to Kafka what it has got of the source's log. Waited "
-        "only where its slot does not confirm a position, as at a source without changes.",
+        description="Seconds after which what the connector has got of the source's log counts as sent to Kafka "
+        "although its slot confirms nothing more, as at a source at rest; waited before a row is called different. "
+        "More than Kafka Connect's offset.flush.interval.ms (60 s by default), and than its producer is ever held up.",
     )
     patience: float = Field(
         default=180.0,

@@ -28,12 +28,13 @@ class Connector:
     """What is known of the connector, as a test says; `on_look` runs when it is asked."""
 
     state: Came = Came.CONFIRMED
+    confirmed: str = ""
     on_look: Callable[[], None] = lambda: None
 
-    def came(self, _: Mark) -> Came:
+    def came(self, _: Mark) -> tuple[Came, str]:
         """As it is said."""
         self.on_look()
-        return self.state
+        return self.state, self.confirmed
 
     def ends(self, _: str) -> Mapping[int, int]:
         """Nothing is waited for."""

@@ -29,11 +29,12 @@ from consumer.ports.reconcile import Came, NotComparable
 from consumer.ports.topics import Moments
 from consumer.recovery.reconciling import Limits
 from consumer.settings.loading import Settings
+from consumer.settings.reconcile import Reconcile
 from consumer.telemetry import metrics
 from consumer.telemetry.grouping import GroupSamples
 from consumer.telemetry.labels import Bounded
 from dlq.masking import Mask
-from tests.pg.comparing import NOTE, Scene
+from tests.pg.comparing import LIMITS, NOTE, Scene
 from tests.pg.conftest import Pools
 
 KEYS = "id bigint PRIMARY KEY, word text, amount numeric(12,2)"
@@ -136,6 +137,52 @@ def test_a_row_that_comes_meanwhile_is_no_difference(filled: Scene) -> None:
     filled.connector.on_look = applied
     step = filled.compared()
     assert (step.verdict, filled.found(step)) == ("equal", {})
+
+
+def test_what_the_connector_has_got_and_not_sent_for_long_is_no_difference(filled: Scene) -> None:
+    """Its slot confirms nothing meanwhile, as where Kafka Connect commits each minute and a broker has no leader."""
+    filled.do("UPDATE {s} SET word = 'new' WHERE id = 7")
+    filled.limits = replace(LIMITS, settle=Reconcile().settle, patience=Reconcile().patience)
+    filled.connector.state = Came.RECEIVED
+    asked = count()
+
+    def sent_late() -> None:
+        # the clock goes on by a tenth of a second at least each time it is asked
+        if next(asked) == 400:
+            filled.do("UPDATE {t} SET word = 'new' WHERE id = 7")
+
+    filled.connector.on_look = sent_late
+    step = filled.compared()
+    assert (step.verdict, filled.found(step), next(asked) > 400) == ("equal", {}, True)
+
+
+def test_a_connector_whose_slot_goes_on_is_waited_for_until_it_confirms_the_position(filled: Scene) -> None:
+    """It has more to send than it sends at once; that it got the position says nothing then."""
+    filled.do("UPDATE {s} SET word = 'new' WHERE id = 7")
+    filled.limits = replace(LIMITS, settle=0.5, patience=60.0)
+    asked = count()
+
+    def sent_slowly() -> None:
+        number = next(asked)
+        filled.connector.state = Came.CONFIRMED if number >= 40 else Came.RECEIVED
+        filled.connector.confirmed = f"0/{number // 2}"
+        if number == 40:
+            filled.do("UPDATE {t} SET word = 'new' WHERE id = 7")
+
+    filled.connector.on_look = sent_slowly
+    step = filled.compared()
+    assert (step.verdict, filled.found(step)) == ("equal", {})
+
+
+def test_what_came_soon_waits_for_no_word_of_the_connector(filled: Scene) -> None:
+    """Where all that differed is equal some seconds after the connector got it, nothing is left to be sure of."""
+    filled.do("UPDATE {s} SET word = 'new' WHERE id = 7")
+    filled.limits = replace(LIMITS, settle=Reconcile().settle, patience=Reconcile().patience)
+    filled.connector.state = Came.RECEIVED
+    asked = count()
+    filled.connector.on_look = lambda: next(asked) or filled.do("UPDATE {t} SET word = 'new' WHERE id = 7")
+    step = filled.compared()
+    assert (step.verdict, next(asked) < 60) == ("equal", True)
 
 
 def test_a_row_that_never_rests_is_not_called_a_difference(filled: Scene) -> None:

@@ -46,9 +46,9 @@ class Pipeline(Connector):
             self._whole.set()
             applier.join(30)
 
-    def came(self, _: Mark) -> Came:
+    def came(self, _: Mark) -> tuple[Came, str]:
         """What is written is in the log."""
-        return Came.CONFIRMED
+        return Came.CONFIRMED, ""
 
     def ends(self, _: str) -> Mapping[int, int]:
         """Where it ends."""

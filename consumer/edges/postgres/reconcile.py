@@ -103,7 +103,7 @@ class PostgresComparison:
             mark = sql.SQL("{} = {}").format(sql.Identifier(rules.deleted), value)
         return PostgresRows(connection, ours, translated).remove(rows, mark, seconds)
 
-    def came(self, mark: Mark) -> Came:
+    def came(self, mark: Mark) -> tuple[Came, str]:
         return Slot(self._source_session(), self._source.slot).came(mark)
 
     def ends(self, table: str) -> Mapping[int, int]:

@@ -28,7 +28,8 @@ SELECT n.nspname || '.' || c.relname, c.relreplident = 'f' FROM pg_class c JOIN 
 WHERE n.nspname || '.' || c.relname = ANY (%s) AND c.relkind IN ('r', 'p')
 """
 _SLOTS = """
-SELECT s.slot_name, s.confirmed_flush_lsn >= %(lsn)s::pg_lsn, r.write_lsn >= %(lsn)s::pg_lsn
+SELECT s.slot_name, s.confirmed_flush_lsn::text,
+    s.confirmed_flush_lsn >= %(lsn)s::pg_lsn, r.write_lsn >= %(lsn)s::pg_lsn
 FROM pg_replication_slots s LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
 WHERE s.slot_type = 'logical' AND s.database = current_database() AND (%(slot)s = '' OR s.slot_name = %(slot)s)
 """
@@ -129,18 +130,17 @@ class Slot:
     connection: psycopg.Connection
     name: str
 
-    def came(self, mark: Mark) -> Came:
-        """How far the connector is with a mark."""
+    def came(self, mark: Mark) -> tuple[Came, str]:
+        """How far the connector is with a mark, and where its slot is."""
         with asking("look at the connector's slot"):
             rows = self.connection.execute(_SLOTS, {"lsn": mark.lsn, "slot": self.name}).fetchall()
         if len(rows) != 1:
             names = ", ".join(row[0] for row in rows) or "none"
             detail = f"expected the connector's slot (source.slot), found {names} in the source's database"
             raise Persistent(failed(KINDS["source.refused"], "source", "look at the connector's slot", detail))
-        ((_, confirmed, received),) = rows
-        if confirmed:
-            return Came.CONFIRMED
-        return Came.RECEIVED if received else Came.NOT_YET
+        ((_, at, confirmed, received),) = rows
+        came = Came.CONFIRMED if confirmed else Came.RECEIVED if received else Came.NOT_YET
+        return came, at or ""
 
 
 def ended(lsn: str) -> str:
