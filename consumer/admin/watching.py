@@ -1,8 +1,10 @@
 """Looks at lag and connectors every few seconds, so that no page waits for Kafka, and keeps how it went lately."""
 
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -17,6 +19,8 @@ KEPT = 120
 """Looks that are kept."""
 # seconds that the end of a look is waited for
 _PATIENCE = 5.0
+# seconds, at least, for which connectors are told of after they were asked for last
+_STAYS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +33,29 @@ class Moment:
     by_topic: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What Kafka Connect said, on the clock that never runs back; no connectors where it did not answer."""
+
+    at: float
+    connectors: Sequence[Connector]
+    answered: bool
+
+
 class Watch:
     """A thread of its own from `start` to `close`."""
 
-    def __init__(self, doors: Doors, every: float) -> None:
+    def __init__(self, doors: Doors, every: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._doors = doors
         self._every = every
+        self._clock = clock
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._kept: deque[Moment] = deque(maxlen=KEPT)
         self._lately = Lately()
         self._asked = Asked(offsets=doors.offsets, ages=doors.ages, lane=doors.lane, connectors=self._connectors)
         self._lock = threading.Lock()
+        self._heard: Heard | None = None
         self.last: Seen | None = None
         self.problem: Failure | None = None
         self.looks = 0
@@ -61,6 +76,12 @@ class Watch:
         """Whether it was closed."""
         return self._end.is_set()
 
+    @property
+    def heard(self) -> Heard | None:
+        """What Kafka Connect said last; None where it is not watched, or that is too long ago. For any thread."""
+        heard = self._heard
+        return heard if heard and self._clock() - heard.at <= max(_STAYS, 2 * self._every) else None
+
     def lately(self) -> list[Moment]:
         """What is kept, oldest first."""
         with self._lock:
@@ -72,8 +93,10 @@ class Watch:
             seen = self._seen()
         except HeadraceError as error:
             self.problem = error.failure
+            self._beside()
         except Busy:
             # the pages come first
+            self._beside()
             return
         else:
             self.last, self.problem = seen, None
@@ -95,11 +118,23 @@ class Watch:
         seen = look(places, self._asked, workers)
         return replace(seen, trends=self._lately.trends(seen.lags, workers))
 
+    def _beside(self) -> None:
+        """Ask Kafka Connect, where the target kept a look from coming so far."""
+        with suppress(HeadraceError):
+            self._connectors()
+
     def _connectors(self) -> Sequence[Connector] | None:
         if Flag.CONNECT_WATCH in self.off:
+            self._heard = None
             return None
-        with self._doors.connectors() as connect:
-            return connect.all()
+        try:
+            with self._doors.connectors() as connect:
+                found = connect.all()
+        except HeadraceError:
+            self._heard = Heard(self._clock(), (), answered=False)
+            raise
+        self._heard = None if found is None else Heard(self._clock(), found, answered=True)
+        return found
 
     def _keep(self, seen: Seen) -> None:
         by_topic: dict[str, int] = {}

@@ -20,8 +20,7 @@ from consumer.ports.topics import Ages, LogEnds
 class Seen:
     """One look. `logs`, `connect`: why Kafka, or Kafka Connect, did not answer; without Kafka lag is not known.
 
-    `watches`: whether Kafka Connect was asked. `missed`: why nobody could look since. `trends`: by partition, where
-    there was more than one look.
+    `missed`: why nobody could look since. `trends`: by partition, where there was more than one look.
     """
 
     at: datetime
@@ -29,14 +28,8 @@ class Seen:
     connectors: Sequence[Connector] = ()
     logs: Failure | None = None
     connect: Failure | None = None
-    watches: bool = False
     missed: Failure | None = None
     trends: Mapping[TopicPartition, Trend] = field(default_factory=dict)
-
-    @property
-    def answered(self) -> bool | None:
-        """Whether Kafka Connect answered; None where it was not asked."""
-        return self.connect is None if self.watches else None
 
     @property
     def records(self) -> int:
@@ -105,7 +98,6 @@ def look(places: Sequence[Place], asked: Asked, workers: Sequence[Worker] = ()) 
         connectors=connectors or (),
         logs=logs,
         connect=connect,
-        watches=connect is not None or connectors is not None,
     )
 
 

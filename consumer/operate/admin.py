@@ -51,7 +51,7 @@ def serve(config: Config = None) -> None:
                 say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
             group, watch, reads = group_samples(reloading, told), made.state.watch, reading(reloading)
             told.ask(lambda: group.of(lookout.seen))
-            told.ask(lambda: connector_samples(seen.connectors, seen.answered, reads) if (seen := watch.last) else ())
+            told.ask(lambda: connector_samples(said.connectors, said.answered, reads) if (said := watch.heard) else ())
             lookout.tell = told.tell
             try:
                 answer(made, bound)

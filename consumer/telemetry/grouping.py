@@ -114,14 +114,13 @@ class GroupSamples:
 
 
 def connector_samples(
-    connectors: Sequence[Connector], answered: bool | None, reads: Callable[[str], bool]
+    connectors: Sequence[Connector], answered: bool, reads: Callable[[str], bool]
 ) -> Iterator[Sample]:
     """Connectors that may write what is read, and their tasks, by state; others are nobody's concern here.
 
-    `answered`: whether Kafka Connect told of them; None: it is not asked.
+    `answered`: whether Kafka Connect told of them.
     """
-    if answered is not None:
-        yield Sample(metrics.CONNECT_ANSWERED, answered)
+    yield Sample(metrics.CONNECT_ANSWERED, answered)
     for connector in [one for one in connectors if one.may_write(reads)][:_CONNECTORS]:
         yield Sample(metrics.CONNECTOR, 1, (connector.name, _state(connector.state)))
         for state, count in Counter(_state(task.state) for task in connector.tasks).items():

@@ -1,14 +1,11 @@
 """Where lag is going: by a window of looks, without a threshold."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
 import pytest
 
-from consumer.core.connectors import Connector
-from consumer.core.failure import Transient, failed
-from consumer.core.kinds import KINDS
 from consumer.core.lag import Going, Lag, Place
 from consumer.core.records import TopicPartition
 from consumer.core.trend import KEPT, Mark, Trend, trend
@@ -147,17 +144,3 @@ def test_what_waits_in_a_retry_topic_is_no_lag() -> None:
     assert [lag.records for lag in seen.lags] == [6, None, None]
     assert [lag.going for lag in seen.lags] == [Going.BEHIND, Going.GOING, Going.UNREAD]
     assert Lately().trends(seen.lags[1:2], []) == {}
-
-
-def _away() -> Sequence[Connector]:
-    raise Transient(failed(KINDS["connect.away"], "connect", "list connectors", "no answer"))
-
-
-@pytest.mark.parametrize(
-    ("connectors", "answered"), [(lambda: None, None), (list, True), (_away, False)], ids=["none", "answers", "away"]
-)
-def test_a_look_says_whether_kafka_connect_answered(
-    connectors: Callable[[], Sequence[Connector] | None], answered: bool | None
-) -> None:
-    """One without connectors is told from one that does not answer, and from none."""
-    assert look([PLACE], replace(ASKED, connectors=connectors)).answered is answered
