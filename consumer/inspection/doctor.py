@@ -177,6 +177,7 @@ def _group(
         there = asked.kafka.topics(sorted({place.at.topic for place in places}))
         reach = asked.kafka.reach([at for at in _partitions(there) if at in {place.at for place in places}])
         return group.Logs(
+            known=frozenset(_partitions(there)),
             starts=reach.starts,
             ends=reach.ends,
             ids={one.name: one.id for one in there if one.id},

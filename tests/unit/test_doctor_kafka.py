@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from consumer.core.doctor import cluster, group, topics
+from consumer.core.doctor.finding import Level
 from consumer.core.lag import Place
 from consumer.core.letter_topics import misfits
 from consumer.core.pausing import Paused, Subject
@@ -154,20 +155,31 @@ PAUSED = Paused(of=Subject(table="t"), actor="ada", reason="r", since=datetime(2
 @pytest.mark.parametrize(
     ("place", "logs", "wanted"),
     [
-        (PLACE, group.Logs(starts={AT: 5}, ends={AT: 5}), {}),
-        (PLACE, group.Logs(), {}),
-        (PLACE, group.Logs(starts={AT: 6}, ends={AT: 9}), {"group.positions": "fail"}),
-        (PLACE, group.Logs(starts={AT: 6}, lane=("orders",)), {}),
-        (PLACE, group.Logs(starts={AT: 0}, ends={AT: 4}), {"group.positions": "fail"}),
-        (PLACE, group.Logs(ids={"orders": "b"}, stored_ids={AT: "a"}), {"group.positions": "fail"}),
-        (PLACE, group.Logs(ids={"orders": "b"}), {}),
-        (replace(PLACE, stopped={"kind": "table.missing", "detail": "d", "remedy": "r"}), group.Logs(),
+        (PLACE, group.Logs(known=[AT], starts={AT: 5}, ends={AT: 5}), {}),
+        # its partition has no leader, which is said of its topic
+        (PLACE, group.Logs(known=[AT]), {}),
+        (PLACE, group.Logs(), {"group.positions": "warn"}),
+        (PLACE, group.Logs(lane=("orders",)), {}),
+        (PLACE, group.Logs(known=[AT], starts={AT: 6}, ends={AT: 9}), {"group.positions": "fail"}),
+        (PLACE, group.Logs(known=[AT], starts={AT: 6}, lane=("orders",)), {}),
+        (PLACE, group.Logs(known=[AT], starts={AT: 0}, ends={AT: 4}), {"group.positions": "fail"}),
+        (PLACE, group.Logs(known=[AT], ids={"orders": "b"}, stored_ids={AT: "a"}), {"group.positions": "fail"}),
+        (PLACE, group.Logs(known=[AT], ids={"orders": "b"}), {}),
+        (replace(PLACE, stopped={"kind": "table.missing", "detail": "d", "remedy": "r"}), group.Logs(known=[AT]),
          {"group.going": "fail"}),
-        (replace(PLACE, paused=PAUSED), group.Logs(), {"group.going": "warn"}),
+        (replace(PLACE, paused=PAUSED), group.Logs(known=[AT]), {"group.going": "warn"}),
         # before workers run nobody holds anything
-        (replace(PLACE, held=False), group.Logs(), {}),
+        (replace(PLACE, held=False), group.Logs(known=[AT]), {}),
     ],
 )  # fmt: skip
 def test_positions(place: Place, logs: group.Logs, wanted: dict[str, str]) -> None:
     """Held against the logs."""
     assert told(group.positions([place], logs)) == wanted
+
+
+def test_positions_of_partitions_that_kafka_does_not_know_are_told_by_topic() -> None:
+    """One line for all of them, however many there were; others of the topic may be there."""
+    places = [replace(PLACE, at=TopicPartition("gone", number)) for number in range(64)]
+    found = group.positions([PLACE, *places], group.Logs(known=[AT, TopicPartition("gone", 0)]))
+    (line,) = [one for one in found if one.level is not Level.OK]
+    assert (line.subject, line.level, "63 partitions" in line.detail) == ("gone", Level.WARN, True)

@@ -1,5 +1,6 @@
 """The consumer group: who is in it, and where it stands in the logs."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -31,7 +32,8 @@ IN_LOG = Check(
     "group.positions",
     Area.GROUP,
     "the stored positions lie in the logs, of the topics for which they were stored",
-    "fail: records in front of the log were removed, the log ends before it, or the topic was made anew",
+    "fail: records in front of the log were removed, the log ends before it, or the topic was made anew; "
+    "warn: Kafka tells of no such topic or partition",
 )
 GOING = Check(
     "group.going",
@@ -42,6 +44,10 @@ GOING = Check(
 OF_GROUP = (READABLE, STATE, MEMBERS, COMMITTED)
 OF_POSITIONS = (IN_LOG, GOING)
 
+_FORGET = (
+    "If it is to be there, restore it, or grant DESCRIBE on it to the user of kafka.client; if not, forget it: "
+    "docs/how-to/set-a-position.md#starting-over."
+)
 _MOVING = ("PREPARING_REBALANCING", "COMPLETING_REBALANCING", "ASSIGNING", "RECONCILING")
 
 
@@ -118,8 +124,12 @@ def _committed(seen: Group, known: Known, initial: str) -> Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logs:
-    """How far logs reach now, by partition; and ids of their topics, with those that were stored with positions."""
+    """How far logs reach now, by partition; and ids of their topics, with those that were stored with positions.
 
+    `known`: partitions that the cluster tells of, also those without a leader.
+    """
+
+    known: Collection[TopicPartition] = ()
     starts: Mapping[TopicPartition, int] = field(default_factory=dict)
     ends: Mapping[TopicPartition, int] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
@@ -132,7 +142,9 @@ def positions(places: Sequence[Place], logs: Logs) -> list[Finding]:
     """Of the stored positions."""
     if not places:
         return [check.skipped("nothing is stored yet") for check in OF_POSITIONS]
-    bad = [line for place in places if place.at.topic not in logs.lane for line in _out(place, logs)]
+    out = {place.at: _out(place, logs) for place in places if place.at.topic not in logs.lane}
+    gone = Counter(at.topic for at, found in out.items() if not found and at not in logs.known)
+    bad = [*(line for found in out.values() for line in found), *(_gone(topic, many) for topic, many in gone.items())]
     return [*IN_LOG.all_ok(bad, counted(len(places), "partition")), *GOING.all_ok(_still(places), "none is stopped")]
 
 
@@ -146,6 +158,11 @@ def _out(place: Place, logs: Logs) -> list[Finding]:
     if end is not None and offset > end:
         return [_lost(place, "log.truncated", f"position {offset} is behind the log, which ends at {end}")]
     return []
+
+
+def _gone(topic: str, many: int) -> Finding:
+    detail = f"positions of {counted(many, 'partition')} that Kafka does not know, or hides from us"
+    return IN_LOG.warn(detail, _FORGET, topic)
 
 
 def _lost(place: Place, kind: str, detail: str) -> Finding:
