@@ -1,5 +1,6 @@
 """How the group is, from the last look at it."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -55,20 +56,29 @@ class GroupSamples:
             yield Sample(metrics.CONTROL_BYTES, size, (relation,))
 
     def _fresh(self, found: Iterable[Fresh]) -> Iterator[Sample]:
+        """Tables without a name of their own are one, of all their records and as complete as the least of them."""
+        records: Counter[str] = Counter()
+        complete: dict[str, float] = {}
         for table in found:
             name = self.tables(table.table)
-            if name != OTHER and table.records is not None:
-                yield Sample(metrics.TABLE_RECORDS, table.records, (name,))
-            if name != OTHER and table.complete_to is not None:
-                yield Sample(metrics.TABLE_COMPLETE, table.complete_to.timestamp(), (name,))
+            if table.records is not None:
+                records[name] += table.records
+            if table.complete_to is not None:
+                complete[name] = min(table.complete_to.timestamp(), complete.get(name, math.inf))
+        yield from (Sample(metrics.TABLE_RECORDS, many, (name,)) for name, many in records.items())
+        yield from (Sample(metrics.TABLE_COMPLETE, at, (name,)) for name, at in complete.items())
 
     def _compared(self, found: Sequence[Compared]) -> Iterator[Sample]:
+        """Likewise."""
+        compared: dict[str, float] = {}
+        rows: Counter[tuple[str, str]] = Counter()
         for table in found:
             name = self.tables(table.table)
-            if name != OTHER:
-                yield Sample(metrics.COMPARED_AT, table.at.timestamp(), (name,))
-                for verdict, rows in table.rows.items():
-                    yield Sample(metrics.COMPARED_KEYS, rows, (name, verdict))
+            compared[name] = min(table.at.timestamp(), compared.get(name, math.inf))
+            for verdict, many in table.rows.items():
+                rows[name, verdict] += many
+        yield from (Sample(metrics.COMPARED_AT, at, (name,)) for name, at in compared.items())
+        yield from (Sample(metrics.COMPARED_KEYS, many, place) for place, many in rows.items())
 
     def _lags(self, found: Sequence[Lag]) -> Iterator[Sample]:
         alone, rest = found[: self.partitions], found[self.partitions :]
@@ -79,11 +89,13 @@ class GroupSamples:
             if lag.seconds is not None:
                 yield Sample(metrics.LAG_SECONDS, lag.seconds, place)
         yield from self._oldest(found)
-        if rest:
-            yield Sample(metrics.LAG_RECORDS, sum(lag.records or 0 for lag in rest), (OTHER, OTHER))
-            yield Sample(metrics.LAG_SECONDS, max(lag.seconds or 0 for lag in rest), (OTHER, OTHER))
+        # of what is not known nothing is told: none would mean that all is applied
+        if records := [lag.records for lag in rest if lag.records is not None]:
+            yield Sample(metrics.LAG_RECORDS, sum(records), (OTHER, OTHER))
+        if seconds := [lag.seconds for lag in rest if lag.seconds is not None]:
+            yield Sample(metrics.LAG_SECONDS, max(seconds), (OTHER, OTHER))
         if self.kafka_names:
-            yield from self._by_other_names(alone)
+            yield from self._by_other_names(found)
 
     def _oldest(self, found: Sequence[Lag]) -> Iterator[Sample]:
         """Of each topic; what a person paused is meant to wait."""
@@ -95,13 +107,16 @@ class GroupSamples:
         for topic, seconds in waits.items():
             yield Sample(metrics.TOPIC_LAG, seconds, (topic,))
 
-    def _by_other_names(self, found: Iterable[Lag]) -> Iterator[Sample]:
+    def _by_other_names(self, found: Sequence[Lag]) -> Iterator[Sample]:
+        """Sums are of all partitions, whichever have series of their own."""
         sums: Counter[str] = Counter()
         for lag in found:
+            if lag.records is not None:
+                sums[self.topics(lag.at.topic)] += lag.records
+        for lag in found[: self.partitions]:
             place = (self.group, lag.at.topic, str(lag.at.partition))
             yield Sample(metrics.GROUP_OFFSET, lag.position, place)
             if lag.records is not None:
-                sums[lag.at.topic] += lag.records
                 yield Sample(metrics.GROUP_LAG, lag.records, place)
         for topic, records in sums.items():
             yield Sample(metrics.GROUP_LAG_SUM, records, (self.group, topic))
