@@ -10,27 +10,30 @@ from consumer.ports.facts import Failed, Route, Tell
 
 
 class Failing:
-    """What fails is told each time, and said in the log once until it works again. For one thread."""
+    """What fails is told each time, and said in the log when its kind is a new one, until it works again.
+
+    For one thread.
+    """
 
     def __init__(self, log: Any, waits: str) -> None:
         self._log = log
         self._waits = waits
-        self._said = False
+        self._said = ""
 
     def failed(self, error: HeadraceError, tell: Tell) -> None:
         """It did not work."""
         tell(Failed(error.failure, Route.LATER))
-        if not self._said:
-            self._said = True
+        if self._said != error.failure.kind:
+            self._said = error.failure.kind
             self._log.warning(self._waits, **told(error.failure))
 
     def over(self) -> None:
         """It works."""
-        self._said = False
+        self._said = ""
 
 
 class Cadence:
-    """Work is done when it is due; what fails is told, said once in the log until it works again, and tried later.
+    """Work is done when it is due; what fails is told, said in the log as `Failing` does, and tried later.
 
     `first`: seconds until the first look; `again`: after a failure. For one thread.
     """
