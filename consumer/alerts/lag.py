@@ -3,6 +3,7 @@
 from consumer.alerts.alert import OF_GROUP_LATELY, Alert, Board, Severity, ours
 from consumer.core.trend import Trend
 from consumer.telemetry.metrics import (
+    COMPARED_KEYS,
     CONNECT_ANSWERED,
     CONNECTOR,
     DATA,
@@ -23,6 +24,8 @@ def _partitions(trend: Trend) -> str:
 
 # its wait is long, and must not begin anew whenever another process comes to tell
 _PAUSED = f'last_over_time({LAG_PARTITIONS.name}{{trend="{Trend.PAUSED}"}}[<window>s])'
+# what moves says nothing
+_SURE = 'verdict!="moving"'
 _IN_FAILURE = 'state="failed"'
 _FAILED = f"({ours(TASKS, _IN_FAILURE)} or {ours(CONNECTOR, _IN_FAILURE)})"
 _DATA_CAME = f"time() - max({ours(DATA)}) <= <silence_seconds>"
@@ -74,6 +77,15 @@ LAG_ALERTS = (
         severity=Severity.WARNING,
         summary="{{ $labels.table }} is complete only up to {{ $value | humanizeDuration }} ago",
         meaning="Who reads the table misses what has changed at the source since. headrace.freshness says the same.",
+        board=Board.PIPELINE,
+    ),
+    Alert(
+        name="HeadraceTableDiffers",
+        expr=f"sum by (table) (max by (table, verdict) {ours(COMPARED_KEYS, _SURE)}) > 0",
+        severity=Severity.WARNING,
+        summary="{{ $value | humanize }} rows of {{ $labels.table }} differ from the source",
+        meaning="When it was last compared these rows were other ones than at the source. Nothing puts them right by "
+        "itself.",
         board=Board.PIPELINE,
     ),
     Alert(

@@ -46,7 +46,7 @@ class GroupSamples:
         yield from _letters(sight.stored.letters)
         left = _tables(sight.partitions) - _tables(read)
         yield from self._fresh([table for table in sight.stored.tables if table.table not in left])
-        yield from self._compared(sight.stored.compared)
+        yield from self._compared([table for table in sight.stored.compared if table.table not in left])
         changes = [table.newest_change for table in sight.stored.tables if table.newest_change is not None]
         if changes:
             yield Sample(metrics.DATA, max(changes).timestamp())

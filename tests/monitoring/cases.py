@@ -45,6 +45,7 @@ def _failures(kind: str, more: str = "") -> str:
 _LAG = 'headrace_topic_lag_seconds{topic="a"}'
 _LAG_OF_ONE = 'headrace_lag_seconds{topic="a", partition="0"}'
 _COMPLETE = 'headrace_table_complete_timestamp_seconds{table="public.orders"}'
+_DIFFER = 'headrace_reconcile_differing_rows{{table="public.orders", verdict="{}"}}'
 _LOOKED = "headrace_lag_looked_timestamp_seconds"
 _BEAT = "headrace_source_heartbeat_timestamp_seconds"
 _CHANGE = "headrace_source_change_timestamp_seconds"
@@ -126,6 +127,16 @@ CASES: dict[str, tuple[Case, ...]] = {
             summary="public.orders is complete only up to 1h 10m 0s ago",
         ),
         Calm(why="it goes along", series={_COMPLETE: "0+60x100"}, at=70),
+    ),
+    "HeadraceTableDiffers": (
+        Fires(
+            series={_DIFFER.format("missing"): "3x5", _DIFFER.format("extra"): "2x5", _DIFFER.format("moving"): "9x5"},
+            at=1,
+            labels={"table": "public.orders"},
+            summary="5 rows of public.orders differ from the source",
+        ),
+        Calm(why="they are written all the time", series={_DIFFER.format("moving"): "9x5"}, at=1),
+        Calm(why="it was compared again", series={_DIFFER.format("missing"): "3x2 0x5"}, at=4),
     ),
     "HeadraceLagUnseen": (
         Fires(series={_LOOKED: "0x10"}, at=5, summary="Nobody has looked at the group's lag for too long"),

@@ -86,6 +86,23 @@ def _paused(scene: Scene) -> Iterator[Labels]:
 
 
 @contextmanager
+def _differs(scene: Scene) -> Iterator[Labels]:
+    """The source's table has none of the rows."""
+    at, source, name = scene.job.at, shop(scene), fresh_name("watched")
+    register_debezium(at.connect_url, source, name, Capture(topic_prefix=name, tables=("public.goods",)))
+    sections = {**scene.job.sections, "reconcile": {"settle": 0.5}}
+    scene.job = replace(scene.job, source={"dsn": source}, sections=sections)
+    scene.worker()
+    scene.settle()
+    _do(source, "CREATE TABLE public.once (id bigint PRIMARY KEY, label text, amount int)")
+    scene.command("reconcile", "start", "public.once", "--reason", "a test", code=5)
+    yield {"table": "public.once"}
+    scene.target.do("DELETE FROM once")
+    scene.command("reconcile", "start", "public.once", "--reason", "they are deleted")
+    remove_debezium(at.connect_url, source, name)
+
+
+@contextmanager
 def _unseen(scene: Scene) -> Iterator[Labels]:
     """The broker is away."""
     scene.worker()
@@ -401,6 +418,7 @@ PROVOKED: dict[str, Provoke] = {
     "HeadraceStopped": _stopped,
     "HeadracePaused": _paused,
     "HeadraceTableStale": _stale,
+    "HeadraceTableDiffers": _differs,
     "HeadraceLagUnseen": _unseen,
     "HeadraceSourceSilent": _silent,
     "HeadraceConnectorFailed": _connector,

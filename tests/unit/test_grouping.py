@@ -115,10 +115,13 @@ def test_a_topic_that_is_read_no_more_is_told_nothing_of() -> None:
         for topic, tables in (("a", ["t1"]), ("b", ["t1", "t2"]))
     ]
     tables = [Fresh(table=name, complete_to=now, newest_change=now, records=9) for name in ("t1", "t2")]
+    compared = [Compared(table=name, at=now, rows={"missing": 1}) for name in ("t1", "t2")]
 
     def labels(read: str) -> set[str]:
         return {
-            label for sample in told(partitions, read=read, stored=Stored(tables=tables)) for label in sample.labels
+            label
+            for sample in told(partitions, read=read, stored=Stored(tables=tables, compared=compared))
+            for label in sample.labels
         }
 
     assert {"a", "b", "t1", "t2"} <= labels(read="ab")

@@ -159,6 +159,7 @@ _COMPARED = Row(
             title="Rows that differ, by table",
             why="When it was last compared. moving: written between all looks, which says nothing.",
             queries=(Query(f"max by (table, verdict) ({of_group(m.COMPARED_KEYS)})", "{{table}} {{verdict}}"),),
+            alerts=("HeadraceTableDiffers",),
         ),
         Lines(
             title="Since tables were compared",
