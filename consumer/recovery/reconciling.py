@@ -31,15 +31,14 @@ class Limits:
     """What a comparison may cost. `rate`: rows a second; `rounds`: how often a key that moves is looked at.
 
     `settle`: seconds after which what the connector got counts as sent, where it confirms nothing; `patience`: most
-    seconds that are waited for it;
-    `keys`: most differences of a table; `turn`: seconds after which a range is taken for too large. `suspects`: keys
-    that are looked at before more ranges are summed.
+    seconds that are waited for it; `keys`: most differences of a table; `turn`: seconds after which a range is taken
+    for too large. `suspects`: keys that are looked at before more ranges are summed.
     """
 
     range_rows: int = 20_000
     rate: float = 100_000.0
     settle: float = 120.0
-    patience: float = 180.0
+    patience: float = 300.0
     rounds: int = 5
     keys: int = 10_000
     turn: float = 10.0

@@ -40,7 +40,7 @@ class Reconcile(Section):
         "More than Kafka Connect's offset.flush.interval.ms (60 s by default), and than its producer is ever held up.",
     )
     patience: float = Field(
-        default=180.0,
+        default=300.0,
         ge=1,
         le=86_400,
         description="Most seconds that a comparison waits until the target has passed a position of the source; then "

@@ -102,8 +102,9 @@ RELATIONS = (
     ),
     Relation(
         settings=("reconcile.settle", "reconcile.patience"),
-        holds=lambda s: not s.source.dsn or s.reconcile.settle < s.reconcile.patience,
-        words="reconcile.settle must be less than reconcile.patience ({reconcile_patience:g}), or every comparison "
+        # the connector may confirm once more within the first of them
+        holds=lambda s: not s.source.dsn or 2 * s.reconcile.settle < s.reconcile.patience,
+        words="twice reconcile.settle must be less than reconcile.patience ({reconcile_patience:g}), or a comparison "
         "that has to wait for the connector stops",
     ),
     Relation(

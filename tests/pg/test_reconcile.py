@@ -174,6 +174,21 @@ def test_a_connector_whose_slot_goes_on_is_waited_for_until_it_confirms_the_posi
     assert (step.verdict, filled.found(step)) == ("equal", {})
 
 
+def test_a_source_that_comes_to_rest_stops_no_comparison(filled: Scene) -> None:
+    """What it wrote last is confirmed a minute later, which is in front of the position; then nothing more is."""
+    filled.do("UPDATE {t} SET word = 'x' WHERE id = 7")
+    filled.limits = replace(LIMITS, settle=Reconcile().settle, patience=Reconcile().patience)
+    filled.connector.state = Came.RECEIVED
+    asked = count()
+
+    def confirms() -> None:
+        # the clock goes on by a fifth of a second a look
+        filled.connector.confirmed = "0/1" if next(asked) < 350 else "0/2"
+
+    filled.connector.on_look = confirms
+    assert filled.found(filled.compared()) == {("7",): ("different", ("word",))}
+
+
 def test_what_came_soon_waits_for_no_word_of_the_connector(filled: Scene) -> None:
     """Where all that differed is equal some seconds after the connector got it, nothing is left to be sure of."""
     filled.do("UPDATE {s} SET word = 'new' WHERE id = 7")

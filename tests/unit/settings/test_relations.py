@@ -30,10 +30,10 @@ def test_copies_of_letters_may_wait_for_target_and_cluster(
 
 def test_a_comparison_waits_longer_than_a_connector_needs(environment: pytest.MonkeyPatch) -> None:
     """Or none with a row to be looked at again would ever end."""
-    environment.setenv("HEADRACE_RECONCILE__SETTLE", "180")
+    environment.setenv("HEADRACE_RECONCILE__SETTLE", "150")
     load()
     environment.setenv("HEADRACE_SOURCE__DSN", "host=canary")
-    assert "reconcile.settle must be less than reconcile.patience" in refused()
+    assert "twice reconcile.settle must be less than reconcile.patience" in refused()
 
 
 def test_a_turn_of_a_comparison_may_take_several_statements(environment: pytest.MonkeyPatch) -> None:
