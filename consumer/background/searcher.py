@@ -4,7 +4,7 @@ How far each search has come stands in the letter's row, so any worker goes on w
 there too; a letter that may be applied comes back through the lane like any other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -15,7 +15,7 @@ from consumer.binding.binder import Binder
 from consumer.core.failure import Transient
 from consumer.core.plan import Plan
 from consumer.core.records import OffsetRange, Slice
-from consumer.core.search import GROWTH_SEEN, Doubt, Ending, Search, Seen, Stretch, next_stretch, seen
+from consumer.core.search import GROWTH_SEEN, Doubt, Ending, Search, Seen, Stretch, doubted, next_stretch, seen
 from consumer.planning.planner import BadRecord, Planner
 from consumer.planning.unbound import Unbound
 from consumer.ports.facts import Tell, untold
@@ -119,8 +119,20 @@ class Searcher:
     def _seen(self, piece: Slice, traits: Traits | None) -> Seen:
         self._planner.marks.learn(self._searches.marks())
         incomplete = (traits is None or traits.compacted) and len(piece) < piece.end - piece.start
-        unapplied = self._searches.unapplied(piece.at, piece.offsets)
-        return seen(self._planned(_without(piece, unapplied)), piece.end, incomplete=incomplete)
+        passed = self._searches.passed(piece.at, piece.offsets)
+        applied = set(piece.offsets) - passed.waiting - passed.noted - passed.unsure
+        found = seen(self._planned(_only(piece, applied)), piece.end, incomplete=incomplete)
+        for offsets, readable in ((passed.noted, True), (passed.unsure, False)):
+            if offsets:
+                found = self._doubted(found, _only(piece, offsets), readable=readable)
+        return found
+
+    def _doubted(self, found: Seen, piece: Slice, *, readable: bool) -> Seen:
+        try:
+            return doubted(found, self._planned(piece), readable=readable)
+        except BadRecord:
+            # also where its schema may become known yet: nobody else waits for that
+            return replace(found, doubt=found.doubt or Doubt.UNREAD)
 
     def _planned(self, piece: Slice) -> Plan:
         while True:
@@ -130,9 +142,9 @@ class Searcher:
                 self._binder.bind(unbound.wanted, unbound.labels)
 
 
-def _without(piece: Slice, offsets: frozenset[int]) -> Slice:
-    """The records that were applied."""
-    kept = [place for place, offset in enumerate(piece.offsets) if offset not in offsets]
+def _only(piece: Slice, offsets: Collection[int]) -> Slice:
+    """The records at these offsets."""
+    kept = [place for place, offset in enumerate(piece.offsets) if offset in offsets]
     return replace(
         piece,
         offsets=[piece.offsets[place] for place in kept],

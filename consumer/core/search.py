@@ -6,7 +6,7 @@ read again at the origin.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 
 from consumer.core.failure import Failure, failed, located
@@ -32,7 +32,7 @@ _SPREAD = "its topic has got more partitions, and a later change of its row may 
 GONE = "the records behind it have left the log, or belong to a topic that was made anew"
 _WHY = {
     Doubt.PARTIAL: "a later change of its row, without all columns, is applied already and would be undone",
-    Doubt.UNREAD: "a record behind it can't be read, and may be a later change of its row",
+    Doubt.UNREAD: "a record behind it can't be read, or was perhaps not applied, and may be a later change of its row",
     Doubt.COMPACTED: "compaction has removed records behind it, and a delete of its row may be among them",
 }
 
@@ -121,7 +121,7 @@ def next_stretch(searches: Sequence[Search]) -> Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Rows to look up, which records change; `unread`: records that can't be read."""
+    """Rows to look up, which records change; `unread`: records that can't be read, or are not known to be applied."""
 
     write: TableWrite
     unread: bool = False
@@ -131,6 +131,19 @@ class Look:
         if self.unread:
             return Doubt.UNREAD
         return Doubt.PARTIAL if self.write.lacks(row) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """Offsets of records that can't be taken for applied, though they were passed; none is in two of these.
+
+    `waiting`: they have open letters, which their rows' order heeds. `noted`: a person passed them, or gave them up,
+    and maybe they were applied since. `unsure`: nobody knows.
+    """
+
+    waiting: frozenset[int] = frozenset()
+    noted: frozenset[int] = frozenset()
+    unsure: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,3 +167,14 @@ def seen(plan: Plan, upto: int, *, incomplete: bool) -> Seen:
     if plan.truncates or any(letter.place is None for letter in plan.letters):
         doubt = Doubt.UNREAD
     return Seen(upto=upto, looks=tuple(looks), doubt=doubt)
+
+
+def doubted(known: Seen, plan: Plan, *, readable: bool) -> Seen:
+    """The same, and that it is not known whether what a plan of further records says was applied.
+
+    `readable`: those of them that can't be read were not.
+    """
+    more = seen(plan, known.upto, incomplete=False)
+    doubt = None if readable and not plan.truncates else more.doubt
+    looks = (*known.looks, *(replace(look, unread=True) for look in more.looks))
+    return replace(known, looks=looks, doubt=known.doubt or doubt)

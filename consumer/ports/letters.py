@@ -8,7 +8,7 @@ from consumer.core.failure import Failure
 from consumer.core.letterhead import Letterhead
 from consumer.core.letters import State
 from consumer.core.records import Header, OffsetRange, RecordRef, TopicPartition
-from consumer.core.search import Ending, Search, Seen, Stretch
+from consumer.core.search import Ending, Passed, Search, Seen, Stretch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,10 +107,8 @@ class Searches(Protocol):
         """Ranges that hang the native decoder, of whatever partition."""
         ...
 
-    def unapplied(self, at: TopicPartition, offsets: Sequence[int]) -> frozenset[int]:
-        """Those of the offsets, which rise, whose records are not applied: their letters are open, or were given up, or
-        a person has had them passed.
-        """
+    def passed(self, at: TopicPartition, offsets: Sequence[int]) -> Passed:
+        """What is known of records that were passed, at offsets that rise."""
         ...
 
     def note(self, stretch: Stretch, seen: Seen) -> Mapping[int, Ending]:

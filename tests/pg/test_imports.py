@@ -299,17 +299,17 @@ def test_dead_letters_of_others_hide_no_change_from_a_search(scene: Scene, readi
 
 @pytest.mark.parametrize("later", [WHOLE, PARTIAL])
 @pytest.mark.parametrize("given_up", [True, False])
-def test_what_another_consumer_could_not_take_in_front_of_this_group_is_no_later_change(
+def test_what_another_consumer_could_not_take_in_front_of_this_group_supersedes_nothing(
     scene: Scene, reading: Reading, later: Change, given_up: bool
 ) -> None:
-    """Nobody has applied it; what stands between was applied by the other one."""
+    """Nobody has applied it, and what is given up nobody will; what stands between was applied by the other one."""
     scene.skip(OLD, later)
     imported(scene, reading)
     second = imported(scene, reading, 1)
     if given_up:
         discard(scene.session, scene.group, [second], "enough")
     scene.replay()
-    assert scene.search() == [Ending.CLEAR]
+    assert scene.search() == [Ending.REFUSED if given_up else Ending.CLEAR]
 
 
 def test_an_edit_of_it_is_applied(scene: Scene, reading: Reading) -> None:

@@ -5,9 +5,10 @@ import pytest
 
 from consumer.core.decision import Decision
 from consumer.core.records import Slice, TopicPartition
+from consumer.core.search import Passed
 from consumer.edges.postgres import decisions, positions
 from consumer.edges.postgres.sink import PostgresSink
-from consumer.edges.postgres.unapplied import prune, unapplied
+from consumer.edges.postgres.unapplied import passed, prune
 from consumer.ports.target import Start
 
 AT = TopicPartition("t", 0)
@@ -25,9 +26,19 @@ def _begun(session: psycopg.Connection, sink: PostgresSink, group: str) -> None:
     session.execute(SET, (30, group))
 
 
+def letter(session: psycopg.Connection, group: str, offset: int) -> None:
+    """The letter of a record that has failed when it was read first."""
+    session.execute(LETTER, (group, offset))
+    session.execute("UPDATE headrace.letters SET applied_once = false WHERE group_name = %s", (group,))
+
+
 def move(session: psycopg.Connection, group: str, start: int, end: int) -> list[Slice]:
-    """A batch moves the position."""
-    return positions.move(session, group, [Slice(at=AT, epoch=1, start=start, end=end)], {})
+    """A batch moves the position; returns those of its slices that are read again."""
+    ((epoch,),) = session.execute("SELECT epoch FROM headrace.positions WHERE group_name = %s", (group,)).fetchall()
+    slices = [Slice(at=AT, epoch=epoch, start=start, end=end)]
+    again = positions.fence(session, group, slices)
+    positions.move(session, group, slices, {})
+    return again
 
 
 def noted(session: psycopg.Connection, group: str) -> list[tuple[int, int]]:
@@ -41,8 +52,8 @@ def test_only_what_was_never_read_is_noted(session: psycopg.Connection, group: s
     for place in (12, 25, 40):
         session.execute(SET, (place, group))
     assert noted(session, group) == [(20, 30), (30, 40)]
-    assert unapplied(session, group, AT, [11, 19, 20, 35, 39, 40]) == {20, 35, 39}
-    assert unapplied(session, group, AT, []) == frozenset()
+    assert passed(session, group, AT, [11, 19, 20, 35, 39, 40]) == Passed(noted=frozenset({20, 35, 39}))
+    assert passed(session, group, AT, []) == Passed()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +108,7 @@ def test_a_position_that_was_deleted_leaves_nothing_that_is_read_later(
 
 def test_what_a_letter_may_ask_for_is_kept(session: psycopg.Connection, group: str) -> None:
     """Nobody does when none is open in front of it."""
-    session.execute(LETTER, (group, 15))
+    letter(session, group, 15)
     assert prune(session, group, 0, 10) == 0
     session.execute("UPDATE headrace.letters SET state = 'applied' WHERE group_name = %s", (group,))
     assert prune(session, group, 1, 10) == 0
@@ -105,10 +116,30 @@ def test_what_a_letter_may_ask_for_is_kept(session: psycopg.Connection, group: s
     assert noted(session, group) == []
 
 
+def test_of_what_is_not_noted_any_more_nobody_knows_whether_it_was_applied(
+    session: psycopg.Connection, group: str
+) -> None:
+    """A letter may come in front of it yet, as its record is read again."""
+    assert prune(session, group, 0, 10) == 1
+    assert passed(session, group, AT, [15, 29, 30]) == Passed(unsure=frozenset({15, 29}))
+
+
+def test_what_a_batch_reads_again_is_deleted_by_nobody_else(
+    server: str, session: psycopg.Connection, group: str
+) -> None:
+    """And waited for by nobody."""
+    session.execute(SET, (20, group))
+    with psycopg.connect(server) as batch:
+        move(batch, group, 20, 22)
+        session.execute("SET lock_timeout = '1s'")
+        assert prune(session, group, 0, 10) == 0
+    assert noted(session, group) == [(22, 30)]
+
+
 def test_letters_that_are_given_up_are_noted(session: psycopg.Connection, group: str) -> None:
     """And not those that end otherwise."""
     for offset in (11, 12):
-        session.execute(LETTER, (group, offset))
+        letter(session, group, offset)
     close = 'UPDATE headrace.letters SET state = %s WHERE group_name = %s AND "offset" = %s'
     session.execute(close, ("discarded", group, 11))
     session.execute(close, ("superseded", group, 12))
@@ -117,39 +148,93 @@ def test_letters_that_are_given_up_are_noted(session: psycopg.Connection, group:
 
 def test_letters_of_another_log_are_not_noted(session: psycopg.Connection, group: str) -> None:
     """Given up behind the new position of a topic that was made anew, as an older program does it."""
-    session.execute(LETTER, (group, 99))
+    letter(session, group, 99)
     session.execute("UPDATE headrace.letters SET state = 'discarded' WHERE group_name = %s", (group,))
     assert noted(session, group) == [(20, 30)]
 
 
 def test_behind_the_place_where_a_log_was_cut_nothing_was_read(session: psycopg.Connection, group: str) -> None:
-    """So what is passed there is noted."""
+    """So what is passed there is noted; in front of it nobody knows, as the log may have been cut there already."""
     cut = Decision(next_offset=25, topic_id="first", discarded_from=25)
     decisions.carry_out(session, group, AT, cut)
-    assert noted(session, group) == []
     session.execute(SET, (28, group))
     assert noted(session, group) == [(25, 28)]
+    assert passed(session, group, AT, [10, 24, 26, 28]) == Passed(noted=frozenset({26}), unsure=frozenset({10, 24}))
 
 
 def test_ranges_that_lie_in_one_another_are_read(session: psycopg.Connection, group: str) -> None:
     """A letter within what was passed was given up later."""
-    session.execute(LETTER, (group, 22))
+    letter(session, group, 22)
     session.execute("UPDATE headrace.letters SET state = 'discarded' WHERE group_name = %s", (group,))
     session.execute(SET, (20, group))
     move(session, group, 20, 22)
     assert noted(session, group) == [(22, 30)]
 
 
-def test_dead_letters_of_others_count_as_not_applied_until_they_are_read(
+def test_in_front_of_where_a_group_began_others_count_until_it_reads_that_itself(
     session: psycopg.Connection, group: str
 ) -> None:
-    """Where the position is set in front of where the group began."""
-    session.execute(LETTER, (group, 5))
+    """From when the position is set there, whenever dead letters of theirs are imported."""
+    letter(session, group, 5)
     theirs = "imported = 'connect', imported_topic = 'dlq', imported_partition = 0, imported_offset = 0"
     session.execute(f"UPDATE headrace.letters SET {theirs} WHERE group_name = %s".encode(), (group,))
+    assert passed(session, group, AT, [4, 5, 6]) == Passed(waiting=frozenset({5}))
     session.execute(SET, (0, group))
     session.execute(SET, (10, group))
-    assert unapplied(session, group, AT, [4, 5, 6]) == {5}
+    assert passed(session, group, AT, [4, 5, 6]).noted == {4, 5, 6}
     session.execute(SET, (0, group))
     move(session, group, 0, 6)
-    assert unapplied(session, group, AT, [4, 5, 6]) == frozenset()
+    assert passed(session, group, AT, [4, 5, 6]) == Passed(noted=frozenset({6}))
+
+
+def test_an_open_letter_that_is_deleted_was_given_up(session: psycopg.Connection, group: str) -> None:
+    """By a statement of a person's; closed ones say nothing of their records."""
+    for offset in (11, 12):
+        letter(session, group, offset)
+    session.execute(
+        """UPDATE headrace.letters SET state = 'applied' WHERE group_name = %s AND "offset" = 12""", (group,)
+    )
+    session.execute("DELETE FROM headrace.letters WHERE group_name = %s", (group,))
+    assert noted(session, group) == [(11, 12), (20, 30)]
+
+
+@pytest.mark.parametrize(("offset", "once"), [(11, True), (22, False), (30, False)])
+def test_a_letter_of_what_was_applied_is_known(
+    session: psycopg.Connection, group: str, offset: int, once: bool
+) -> None:
+    """As its record is read again; what was passed, or is read first, was not. Given up it counts as applied."""
+    session.execute(LETTER, (group, offset))
+    assert session.execute("SELECT applied_once FROM headrace.letters WHERE group_name = %s", (group,)).fetchall() == [
+        (once,)
+    ]
+    assert passed(session, group, AT, [offset]) == Passed(waiting=frozenset(() if once else {offset}))
+    session.execute("UPDATE headrace.letters SET state = 'discarded' WHERE group_name = %s", (group,))
+    assert noted(session, group) == ([(20, 30)] if offset != 22 else [(20, 30), (22, 23)])
+
+
+def test_many_letters_that_were_given_up_cost_no_more_than_those_that_are_asked_for(
+    session: psycopg.Connection, group: str
+) -> None:
+    """Each stands for itself, so it is found by its offset; what is long is looked for among long ones."""
+    session.execute(
+        "INSERT INTO headrace.unapplied (group_name, topic, partition, start_offset, end_offset)"
+        " SELECT %s, 't', 0, n, n + 1 FROM generate_series(100, 6100, 2) AS n",
+        (group,),
+    )
+    session.execute("ANALYZE headrace.unapplied")
+    session.execute("UPDATE headrace.positions SET furthest = 7000 WHERE group_name = %s", (group,))
+    session.execute(SET, (4000, group))
+    with session.transaction():
+        before = _read(session)
+        assert passed(session, group, AT, [10, 6099, 6100]).noted == {6100}
+        move(session, group, 4000, 4100)
+        assert _read(session) - before < 500
+    assert len(passed(session, group, AT, range(3900, 4200)).noted) == 100
+
+
+def _read(session: psycopg.Connection) -> int:
+    """How many noted ranges this transaction has read."""
+    query = """SELECT coalesce(sum(pg_stat_get_xact_tuples_returned(oid)
+        + pg_stat_get_xact_tuples_fetched(oid)), 0) FROM pg_class WHERE relname LIKE 'unapplied%'"""
+    ((count,),) = session.execute(query).fetchall()
+    return int(count)

@@ -1,6 +1,6 @@
 """A partition whose log is a list, a group that reads it, and letters that come back with any row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +18,7 @@ from consumer.core.markers import UNAVAILABLE
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import RecordRef, Slice, TopicPartition
-from consumer.core.search import Ending, next_stretch, seen
+from consumer.core.search import Ending, Seen, doubted, next_stretch, seen
 from consumer.core.target import TableName
 from consumer.edges.postgres.desk import PostgresDesk
 from consumer.edges.postgres.lookup import PostgresCatalog
@@ -42,6 +42,7 @@ from tests.unit.world import World
 FIELDS = [ID, {"name": "word", "type": ["null", "string"], "default": None}, {"name": "amount", "type": "int"}]
 # schemas that nobody knows at first
 LATE = (7, 8)
+NEVER = 9
 Change = tuple[str, dict[str, Any]]
 
 
@@ -57,6 +58,11 @@ PARTIAL = ("u", row(word=UNAVAILABLE, amount=9))
 # its key says which row it is of, once another record has said which table
 CUT = ("x", row())
 OTHER = ("c", row(key=2))
+# nobody will ever read it
+NONSENSE: Change = ("nonsense", {})
+_IMPORTED = """INSERT INTO headrace.letters (group_name, topic, partition, "offset", state, kind, error_type, component,
+    operation, detail, remedy, imported, imported_topic, imported_partition, imported_offset, published_attempt)
+    VALUES (%s, %s, %s, %s, 'dead', 'record.imported', 'persistent', 'c', 'o', 'd', 'r', 'connect', 'dlq', 0, 0, 1)"""
 
 
 @dataclass
@@ -84,6 +90,9 @@ class Scene:
 
     def unknown(self, change: Change = OLD) -> None:
         """The next record has schemas that nobody knows."""
+        if change == NONSENSE:
+            self._append((framed(NEVER, b""), framed(NEVER, b"")))
+            return
         key, value = self.landing.record(*change)
         self._append((framed(LATE[0], key[5:]), framed(LATE[1], value[5:])))
 
@@ -105,9 +114,9 @@ class Scene:
         piece = slice_of([self.landing.record(*change)], 0, other)
         self._write(replace(piece, epoch=taken.epoch))
 
-    def set_to(self, offset: int) -> None:
+    def set_to(self, offset: int, discarded_from: int | None = None) -> None:
         """A person sets the position, and the partition is taken anew."""
-        decision = Decision(next_offset=offset, topic_id=None)
+        decision = Decision(next_offset=offset, topic_id=None, discarded_from=discarded_from)
         with closing(PostgresDesk(self.sink.settings, self.group, discard)) as desk:
             desk.move(self.landing.at, lambda held, letters: decision, Note(actor="a person", reason="again"))
         (self.landing.taken,) = self.sink.take({self.landing.at: Start(offset=0)})
@@ -117,6 +126,15 @@ class Scene:
         for offset in offsets:
             piece = slice_of([self.log[offset]], offset, self.landing.at)
             self.sink.apply(self.planned(replace(piece, epoch=self.landing.taken.epoch)))
+
+    def fail_again(self, offset: int) -> None:
+        """A record that was read before, and is refused this time."""
+        piece = slice_of([self.log[offset]], offset, self.landing.at)
+        self._write(replace(piece, epoch=self.landing.taken.epoch))
+
+    def import_letter(self, offset: int) -> None:
+        """A dead letter of another consumer."""
+        self.session.execute(_IMPORTED, (self.group, *self.landing.at, offset))
 
     def skip(self, *changes: Change) -> None:
         """The next records, which stand in front of the place where this group begins."""
@@ -210,12 +228,21 @@ class Scene:
     def search(self, most: int = 100, *, incomplete: bool = False) -> list[Ending]:
         """Read the next records for what is searched; how that ends."""
         stretch = next_stretch(self.searches.claim(100, 0))
+        if not stretch.reads:
+            return list(self.searches.note(stretch, Seen(upto=stretch.end)).values())
         end = min(stretch.end, stretch.start + most)
-        out = self.searches.unapplied(self.landing.at, range(stretch.start, end))
-        offsets = [offset for offset in range(stretch.start, end) if offset not in out]
-        piece = slice_of([self.log[offset] for offset in offsets], stretch.start, self.landing.at)
-        plan = self.planned(replace(piece, end=end, offsets=offsets))
-        return list(self.searches.note(stretch, seen(plan, end, incomplete=incomplete)).values())
+        every = range(stretch.start, end)
+        passed = self.searches.passed(self.landing.at, every)
+        applied = set(every) - passed.waiting - passed.noted - passed.unsure
+        found = seen(self.planned(self._piece(applied, stretch.start, end)), end, incomplete=incomplete)
+        for offsets, readable in ((passed.noted, True), (passed.unsure, False)):
+            found = doubted(found, self.planned(self._piece(offsets, stretch.start, end)), readable=readable)
+        return list(self.searches.note(stretch, found).values())
+
+    def _piece(self, offsets: Collection[int], start: int, end: int) -> Slice:
+        kept = sorted(offsets)
+        piece = slice_of([self.log[offset] for offset in kept], start, self.landing.at)
+        return replace(piece, end=end, offsets=kept)
 
     def states(self) -> str:
         """Offset and first letter of each letter's state, in order."""

@@ -94,11 +94,14 @@ class BatchLetters:
         self._pen = letters.Pen(group=group, batch=None, inline_bytes=bounds.inline_bytes)
         # how many letters the batch of now has closed, by the state that they got
         self.closed: Counter[str] = Counter()
+        # open letters of no row of what it reads again
+        self._read: list[tuple[int, RecordRef]] = []
 
     def begin(self, batch: int | None) -> None:
         """Another batch begins, which has this number in the ledger."""
         self.closed = Counter()
         self._pen = replace(self._pen, batch=batch)
+        self._read = []
 
     def lettered(self, connection: psycopg.Connection, tables: Collection[TableName]) -> set[TableName]:
         """Those of the tables that have open letters: the others pay nothing for them."""
@@ -144,16 +147,19 @@ class BatchLetters:
                 standing.close_applied(connection, sorted(own))
             self.closed += Counter({State.SUPERSEDED.value: len(older), State.APPLIED.value: len(own)})
 
-    def read_again(self, connection: psycopg.Connection, slices: Sequence[Slice], plan: Plan) -> None:
-        """What is read again is applied now: its letters of no row end, which no row meets, but for what the plan has
-        letters of again.
-        """
-        if not slices:
+    def read_again(self, connection: psycopg.Connection, slices: Sequence[Slice]) -> None:
+        """Lock the letters of no row, which no row meets, of slices that are read again: nobody gives them up now."""
+        if slices:
+            with translated("look for letters"):
+                self._read = of_no_row(connection, self._group, slices)
+
+    def close_read(self, connection: psycopg.Connection, plan: Plan) -> None:
+        """What is read again is applied now: its letters of no row end, but for what the plan has letters of again."""
+        if not self._read:
             return
         open_ones = {letter.record.ref for letter in plan.letters if letter.state in OPEN}
+        closed = [number for number, ref in self._read if ref not in open_ones]
         with translated("close letters"):
-            found = of_no_row(connection, self._group, slices)
-            closed = [number for number, ref in found if ref not in open_ones]
             standing.close_applied(connection, closed)
         self.closed += Counter({State.APPLIED.value: len(closed)})
 

@@ -41,13 +41,14 @@ SET next_offset = %(next_offset)s, topic_id = %(topic_id)s, epoch = epoch + 1, s
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
 RETURNING epoch
 """
-# Where a log was cut, what was read behind that place were other records than will have its offsets.
+# Where a log was cut, what was read behind that place were other records than will have its offsets. The position may
+# be set further on, so of nothing in front of it is it known whether that was applied.
 _SHORTER = """
 WITH gone AS (
     DELETE FROM headrace.unapplied
-    WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s AND end_offset > %(next_offset)s
+    WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
 )
-UPDATE headrace.positions SET furthest = next_offset
+UPDATE headrace.positions SET furthest = next_offset, unsure_to = next_offset
 WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
 """
 # nobody waits for offsets that may never come again
@@ -126,7 +127,7 @@ def carry_out(connection: psycopg.Connection, group: str, at: TopicPartition, de
             names = {"number": str(at.partition), "name": f"{at.topic}:{at.partition}"}
             connection.execute(_FREE, {"group": group, "topic": at.topic, **names})
         ((epoch,),) = connection.execute(_SET, values).fetchall()
-        if decision.discarded_from is not None:
+        if decision.discarded_from is not None and not decision.anew:
             connection.execute(_SHORTER, values)
     return int(epoch)
 

@@ -21,13 +21,14 @@ ORDER BY "offset" FOR UPDATE
 _PLACE = """
 UPDATE headrace.letters l SET table_name = %(table)s, digest_a = %(a)s, digest_b = %(b)s, row_types = %(types)s,
     -- where others may have its row's later changes, that is asked though nothing stands behind it
-    searched = "offset" + CASE WHEN %(position)s > "offset" + 1 OR NOT %(several)s THEN 1 ELSE 0 END,
-    -- what was read behind a position that was set back has been applied
-    search_until = (
-        SELECT greatest(l."offset" + 1, p.next_offset, p.furthest) FROM headrace.positions p
-        WHERE p.group_name = l.group_name AND p.topic = l.topic AND p.partition = l.partition
-    ), search_doubt = NULL,
+    searched = l."offset" + CASE WHEN p.furthest > l."offset" + 1 OR NOT %(several)s THEN 1 ELSE 0 END,
+    search_until = greatest(l."offset" + 1, p.furthest), search_doubt = NULL,
     reason = 'its partition is searched for later changes of its row'
+-- what was read behind a position that was set back has been applied
+FROM (
+    SELECT greatest(next_offset, furthest) AS furthest FROM headrace.positions
+    WHERE group_name = %(group)s AND topic = %(topic)s AND partition = %(partition)s
+) AS p
 WHERE id = %(id)s AND attempt = %(attempt)s AND state IN ('retrying', 'replaying') AND digest_a IS NULL
 """
 _SEVERAL = "SELECT count(*) > 1 FROM headrace.positions WHERE group_name = %s AND topic = %s"
@@ -57,7 +58,7 @@ def place(connection: psycopg.Connection, staging: Staging, group: str, letter: 
         values = {"group": group, "table": str(write.table), "a": a, "b": b, "types": digests.types(write)}
         connection.execute(_LOCK, values)
         several = connection.execute(_SEVERAL, (group, at.topic)).fetchone() == (True,)
-        known = {"id": letter.id, "attempt": letter.attempt, "position": position, "several": several}
+        known = {"id": letter.id, "attempt": letter.attempt, "several": several, **at._asdict()}
         connection.execute(_PLACE, {**values, **known})
 
 

@@ -17,6 +17,7 @@ from consumer.edges.postgres.ledger import abandon
 from consumer.edges.postgres.pauses import paused
 from consumer.edges.postgres.session import OF_OWNER, OWNER_LIVES, transaction
 from consumer.edges.postgres.translate import translated
+from consumer.ports.refusals import Fenced
 from consumer.ports.target import Known, Start, Stored, Taken
 
 _TAKE = """
@@ -36,7 +37,7 @@ RETURNING topic, partition, epoch, next_offset, topic_id, wait_for,
 """
 
 _LOCK = """
-SELECT p.topic, p.partition, p.epoch, p.next_offset
+SELECT p.topic, p.partition, p.epoch, p.next_offset, p.furthest > p.next_offset
 FROM headrace.positions p
 JOIN unnest(%s::text[], %s::int[]) AS w(topic, partition) ON w.topic = p.topic AND w.partition = p.partition
 WHERE p.group_name = %s
@@ -53,11 +54,8 @@ SET next_offset = w.next_offset, read_to = w.next_offset, updated_at = now(),
     source_at = coalesce(to_timestamp(w.source_ms / 1000.0), p.source_at),
     changed_at = coalesce(to_timestamp(w.changed_ms / 1000.0), p.changed_at)
 FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[])
-    AS w(topic, partition, next_offset, last_record, leader_epoch, source_ms, changed_ms),
-    headrace.positions o
+    AS w(topic, partition, next_offset, last_record, leader_epoch, source_ms, changed_ms)
 WHERE p.group_name = %s AND p.topic = w.topic AND p.partition = w.partition
-  AND o.group_name = p.group_name AND o.topic = p.topic AND o.partition = p.partition
-RETURNING p.topic, p.partition, o.furthest > o.next_offset
 """
 
 _STOP = """
@@ -178,16 +176,32 @@ def lock(
     connection: psycopg.Connection, group: str, partitions: Sequence[TopicPartition]
 ) -> dict[TopicPartition, tuple[int, int]]:
     """Lock position rows in sorted order, inside a transaction; returns epoch and next offset by partition."""
+    return {at: (epoch, next_offset) for at, (epoch, next_offset, _) in _locked(connection, group, partitions).items()}
+
+
+def fence(connection: psycopg.Connection, group: str, slices: Sequence[Slice]) -> list[Slice]:
+    """Lock the positions of slices as `lock` does; returns those slices whose positions have been further before.
+
+    Raises Fenced where a slice does not begin at its position, under its epoch.
+    """
+    found = _locked(connection, group, [piece.at for piece in slices])
+    lost = [piece.at for piece in slices if piece.at not in found or found[piece.at][:2] != (piece.epoch, piece.start)]
+    if lost:
+        raise Fenced(tuple(lost))
+    return [piece for piece in slices if found[piece.at][2]]
+
+
+def _locked(
+    connection: psycopg.Connection, group: str, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, tuple[int, int, bool]]:
+    """Epoch, next offset, and whether it has been further."""
     topics, numbers = _columns(sorted(partitions))
     rows = connection.execute(_LOCK, (topics, numbers, group)).fetchall()
-    return {TopicPartition(row[0], row[1]): (row[2], row[3]) for row in rows}
+    return {TopicPartition(row[0], row[1]): (row[2], row[3], bool(row[4])) for row in rows}
 
 
-def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice], times: SourceTimes) -> list[Slice]:
-    """Set the positions to where the slices end, inside a transaction that holds their locks.
-
-    Returns those of the slices that begin in front of where their positions have been before.
-    """
+def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice], times: SourceTimes) -> None:
+    """Set the positions to where the slices end, inside a transaction that holds their locks."""
     ordered = sorted(slices, key=lambda piece: piece.at)
     topics, numbers = _columns([piece.at for piece in ordered])
     ends = [piece.end for piece in ordered]
@@ -197,9 +211,7 @@ def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice], ti
     said = [times.get(piece.at) for piece in ordered]
     newest = [one and one.newest for one in said]
     changed = [one and one.changed for one in said]
-    rows = connection.execute(_MOVE, (topics, numbers, ends, records, epochs, newest, changed, group)).fetchall()
-    again = {TopicPartition(topic, partition) for topic, partition, passed in rows if passed}
-    return [piece for piece in ordered if piece.at in again]
+    connection.execute(_MOVE, (topics, numbers, ends, records, epochs, newest, changed, group))
 
 
 def stop(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, failure: Failure) -> None:

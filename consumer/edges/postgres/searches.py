@@ -14,13 +14,13 @@ from psycopg.rows import namedtuple_row
 
 from consumer.core.letters import OPEN_STATES, State, Verdict
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
-from consumer.core.search import Doubt, Ending, Look, Search, Seen, Stretch
+from consumer.core.search import Doubt, Ending, Look, Passed, Search, Seen, Stretch
 from consumer.edges.postgres import digests, memory, standing
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.staging import Staging
 from consumer.edges.postgres.translate import translated
-from consumer.edges.postgres.unapplied import unapplied
+from consumer.edges.postgres.unapplied import passed
 
 # of one partition, whose turn is longest ago
 _CLAIM = """
@@ -92,10 +92,10 @@ class PostgresSearches:
     def marks(self) -> list[OffsetRange]:
         return self._pool.ask(lambda connection: memory.marks(connection, self._group))
 
-    def unapplied(self, at: TopicPartition, offsets: Sequence[int]) -> frozenset[int]:
-        def asked(connection: psycopg.Connection) -> frozenset[int]:
+    def passed(self, at: TopicPartition, offsets: Sequence[int]) -> Passed:
+        def asked(connection: psycopg.Connection) -> Passed:
             with translated("read what is not applied"):
-                return unapplied(connection, self._group, at, offsets)
+                return passed(connection, self._group, at, offsets)
 
         return self._pool.ask(asked)
 

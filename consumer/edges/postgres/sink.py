@@ -19,7 +19,7 @@ from consumer.core.laps import Lap
 from consumer.core.letters import Record, Standing
 from consumer.core.plan import Plan
 from consumer.core.policy import NO_RETRIES, Policy
-from consumer.core.records import OffsetRange, RecordRef, TopicPartition
+from consumer.core.records import OffsetRange, RecordRef, Slice, TopicPartition
 from consumer.core.writes import TableWrite
 from consumer.edges.postgres import (
     changes,
@@ -235,13 +235,14 @@ class PostgresSink:
                 stages = staging.divided(stages)
             filled = time.perf_counter()
             with translated("lock positions"):
-                self._compare(connection, plan)
+                again = self._fenced(connection, plan)
             clock += self._changed(connection, plan, everything)
             stages = truncating.floored(connection, self._group, plan, stages)
             settle(connection, plan, [staged for stage in stages for staged in stage])
             _limit(connection, within and min(within, self.settings.batch_deadline))
             self._moved.begin()
             self._aside.begin(number)
+            self._aside.read_again(connection, again)
             applied, refused = self._stages.run(connection, plan, stages, clock)
             if applied is None or any(count > room.get(at, 0) for at, count in _by_partition(refused).items()):
                 raise Reconsider(refused)
@@ -328,11 +329,8 @@ class PostgresSink:
             return Outcome.COMMITTED
         return Outcome.FENCED
 
-    def _compare(self, connection: psycopg.Connection, plan: Plan) -> None:
-        found = positions.lock(connection, self._group, [piece.at for piece in plan.slices])
-        lost = [piece.at for piece in plan.slices if found.get(piece.at) != (piece.epoch, piece.start)]
-        if lost:
-            raise Fenced(tuple(lost))
+    def _fenced(self, connection: psycopg.Connection, plan: Plan) -> Sequence[Slice]:
+        return positions.fence(connection, self._group, plan.slices)
 
     def _changed(self, connection: psycopg.Connection, plan: Plan, everything: Sequence[Staged]) -> float:
         """Change tables as the rows need it; returns the seconds that it took, which are no fault of the rows'.
@@ -350,8 +348,9 @@ class PostgresSink:
         return time.perf_counter() - started
 
     def _finish(self, connection: psycopg.Connection, plan: Plan, durations: Mapping[str, float]) -> None:
-        again = positions.move(connection, self._group, plan.slices, plan.source_times)
-        self._aside.read_again(connection, again, plan)
+        # while they are letters yet: what is given up may be noted up to here, and goes as the position moves
+        self._aside.close_read(connection, plan)
+        positions.move(connection, self._group, plan.slices, plan.source_times)
         self._ledger.applied(connection, plan, durations, self._aside.closed)
 
     def _commit(self, connection: psycopg.Connection, applied: Applied) -> None:

@@ -35,8 +35,9 @@ from consumer.worker import run_worker
 class Careless(PostgresSink):
     """Locks the positions but believes whatever they say."""
 
-    def _compare(self, connection: Any, plan: Any) -> None:
+    def _fenced(self, connection: Any, plan: Any) -> list[Any]:
         positions.lock(connection, self._group, [piece.at for piece in plan.slices])
+        return []
 
 
 class Alone(KafkaSource):
