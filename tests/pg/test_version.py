@@ -158,3 +158,20 @@ def test_a_table_that_is_created_has_the_column(
     assert found is not None
     assert found.column("v") == TargetColumn(name="v", type_name="int8", cast="bigint")
     assert found.column("id") == TargetColumn(name="id", type_name="int8", cast="bigint", required=True, needed=True)
+
+
+@pytest.mark.parametrize(("late", "states"), [(15, ["dead"]), (35, ["superseded"])])
+def test_what_a_version_keeps_out_makes_no_letter_of_another_partition_needless(
+    session: psycopg.Connection, sink: PostgresSink, landing: Landing, group: str, late: int, states: list[str]
+) -> None:
+    """It is older than the row, and the letter may be newer."""
+    session.execute(f"ALTER TABLE {landing.table} ADD CHECK (n < 90)".encode())
+    beside = Landing(sink, landing.table, FIELDS, version="v")
+    landing.apply(("c", row(), 20))
+    applied_at_last(landing, ("u", row(n=99), 30))
+    beside.apply(("u", row(n=7), late))
+
+    assert session.execute("SELECT state FROM headrace.letters WHERE group_name = %s", (group,)).fetchall() == [
+        (state,) for state in states
+    ]
+    assert rows(session, landing.table) == [(1, "new", 1, 20) if late < 20 else (1, "new", 7, 35)]

@@ -84,6 +84,16 @@ def _kept_out(connection: psycopg.Connection, verdicts: Sequence[Verdict], write
     return {row for row in late - written if row is not None}
 
 
+def _late(connection: psycopg.Connection, writes: Sequence[Staged]) -> set[RecordRef]:
+    """The records whose rows are not written, because there are newer ones."""
+    late: set[RecordRef] = set()
+    for staged in writes:
+        if staged.write.version is not None:
+            with translated("compare versions", staged.write.table):
+                late |= {staged.write.origins.ref(row[0]) for row in connection.execute(places_kept_out(staged))}
+    return late
+
+
 class BatchLetters:
     """What a batch's transaction does about letters of one group."""
 
@@ -137,8 +147,16 @@ class BatchLetters:
             raise Reconsider(waiting)
         return met_by
 
-    def close(self, connection: psycopg.Connection, met: Sequence[tuple[Met, RecordRef]]) -> None:
-        """Close letters that were met: their rows are written as a whole now, or their own records are."""
+    def close(
+        self, connection: psycopg.Connection, met: Sequence[tuple[Met, RecordRef]], writes: Sequence[Staged]
+    ) -> None:
+        """Close letters that were met: their rows are written as a whole now, or their own records are.
+
+        What its row's version has kept out of the table may be older than letters of other partitions.
+        """
+        others = {one.table for one, ref in met if one.origin.at != ref.at}
+        late = _late(connection, [staged for staged in writes if staged.write.table in others])
+        met = [(one, ref) for one, ref in met if one.origin.at == ref.at or ref not in late]
         for table in sorted({one.table for one, _ in met}, key=str):
             older = {one.id for one, ref in met if one.table == table and one.origin != ref}
             own = {one.id for one, ref in met if one.table == table and one.origin == ref}

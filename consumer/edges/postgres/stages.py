@@ -63,7 +63,7 @@ class Stages:
             left = self._write(connection, writes, clock)
             refs = {ref: why for one in left for ref, why in one.refs().items()}
             with self.lettering:
-                self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refs])
+                self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refs], known)
                 lettered |= self._aside.write(connection, stage, iter(identities))
             refused |= refs
             if left:
@@ -91,7 +91,7 @@ class Stages:
                 met = self._aside.meet(connection, writes)
             except Reconsider as found:
                 raise Reconsider({**found.refused, **refused}) from found
-            self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refused])
+            self._aside.close(connection, [(letter, ref) for letter, ref in met if ref not in refused], writes)
 
     def _write(self, connection: psycopg.Connection, writes: Sequence[Staged], clock: float) -> list[RefusedRows]:
         """Do a stage's writes, action by action; returns what is refused of them."""
