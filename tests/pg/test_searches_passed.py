@@ -106,7 +106,9 @@ def test_over_what_a_person_has_passed_nothing_is_applied(scene: Scene, change: 
     assert scene.search() == [Ending.REFUSED]
 
     assert scene.states() == "0d"
-    assert "was perhaps not applied" in scene.session.execute("SELECT detail FROM headrace.letters").fetchall()[-1][0]
+    query = "SELECT detail FROM headrace.letters WHERE group_name = %s"
+    ((detail,),) = scene.session.execute(query, (scene.group,)).fetchall()
+    assert "was perhaps not applied" in detail
     assert scene.rows()[0] == (1, "first", 0)
 
 

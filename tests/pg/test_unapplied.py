@@ -99,11 +99,13 @@ def test_where_a_group_began_goes_back_with_its_position(session: psycopg.Connec
 def test_a_position_that_was_deleted_leaves_nothing_that_is_read_later(
     session: psycopg.Connection, sink: PostgresSink, group: str
 ) -> None:
-    """A partition without a position begins at its log's start."""
+    """A partition without a position begins at its log's start; whether that is the log of before nobody knows."""
     session.execute("DELETE FROM headrace.positions WHERE group_name = %s", (group,))
     sink.take({AT: Start(offset=0)})
-    move(session, group, 0, 30)
-    assert noted(session, group) == []
+    move(session, group, 0, 25)
+    session.execute(SET, (30, group))
+    assert noted(session, group) == [(25, 30)]
+    assert passed(session, group, AT, [0, 24, 30]) == Passed(unsure=frozenset({0, 24}))
 
 
 def test_what_a_letter_may_ask_for_is_kept(session: psycopg.Connection, group: str) -> None:

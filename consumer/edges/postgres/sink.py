@@ -348,7 +348,7 @@ class PostgresSink:
         return time.perf_counter() - started
 
     def _finish(self, connection: psycopg.Connection, plan: Plan, durations: Mapping[str, float]) -> None:
-        # while they are letters yet: what is given up may be noted up to here, and goes as the position moves
+        # first: what is noted of these records goes as their position moves
         self._aside.close_read(connection, plan)
         positions.move(connection, self._group, plan.slices, plan.source_times)
         self._ledger.applied(connection, plan, durations, self._aside.closed)

@@ -58,7 +58,8 @@ WITH old AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT u.ctid, u.end_offset FROM headrace.unapplied u
         WHERE u.group_name = p.group_name AND u.topic = p.topic AND u.partition = p.partition
-          AND u.start_offset < coalesce(first.at, 9223372036854775807) AND u.end_offset <= coalesce(first.at, u.end_offset)
+          AND u.start_offset < coalesce(first.at, 9223372036854775807)
+          AND u.end_offset <= coalesce(first.at, u.end_offset)
           AND u.noted_at < now() - make_interval(secs => %(secs)s)
         LIMIT %(most)s FOR UPDATE OF u SKIP LOCKED
     ) AS u

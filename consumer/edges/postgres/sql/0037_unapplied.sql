@@ -28,7 +28,7 @@ COMMENT ON COLUMN headrace.positions.furthest IS
 COMMENT ON COLUMN headrace.positions.first_offset IS
     'The first offset that the group has read, or will; null where it is older than this column. What is in front others applied.';
 COMMENT ON COLUMN headrace.positions.unsure_to IS
-    'In front of it nobody knows what was applied: the log was cut, or what was noted in `unapplied` has been deleted.';
+    'In front of it nobody knows what was applied: the log was cut, or notes in `unapplied` or the position were deleted.';
 
 ALTER TABLE headrace.letters ADD COLUMN applied_once boolean NOT NULL DEFAULT false;
 
@@ -69,6 +69,8 @@ BEGIN
             WHERE l.group_name = NEW.group_name AND l.topic = NEW.topic AND l.partition = NEW.partition
               AND l.imported IS NULL AND l.state IN ('retrying', 'held', 'dead', 'replaying')
         ));
+        -- or the topic was made anew
+        NEW.unsure_to := nullif(NEW.furthest, NEW.next_offset);
         RETURN NEW;
     END IF;
     IF NEW.topic_id <> OLD.topic_id THEN
