@@ -50,7 +50,7 @@ from consumer.core.framing import Datum
 from consumer.core.history import STAGED
 from consumer.core.key_schemas import BoundKey, are_alike, key_schema
 from consumer.core.losses import losses
-from consumer.core.modes import Mode, OnTruncate
+from consumer.core.modes import SOFT_TYPE, Mode, OnTruncate
 from consumer.core.moves import may_lack, token_fields
 from consumer.core.naming import BadName
 from consumer.core.runs import Run
@@ -198,19 +198,16 @@ class BindingMaker:
         if not self._known.keyed(topic) and self._tables.operation(schema, run) != "t":
             raise Cannot("table.identity", "the topic's records have no key", _NO_KEY)
         version = self._terms.version(name, schema)
-        # one that is not there is empty
+        # one that is not there may be made by the rows in front
         table = self._tables.there(name) or TargetTable(name=name, columns=(), unique=())
-        soft = None
-        if table.columns:
-            soft = self._terms.soft(table, schema)
-            if version is not None:
-                version_column(table, version)
+        if table.columns and version is not None:
+            version_column(table, version)
         return Binding(
             schema=schema,
             table=table,
             version=version.name if version else None,
             truncate=self._terms.on_truncate(topic, name, version),
-            soft=soft,
+            soft=self._terms.soft(table, schema),
         )
 
     def _fitted(self, name: TableName, wanted: "_Wanted", schema_id: int, text: str) -> Fitted:
@@ -219,7 +216,7 @@ class BindingMaker:
         if wanted.version is not None:
             more.append(NewColumn(name=wanted.version.name, types=created_types(wanted.version)))
         if soft := self._settings().soft_deletes.get(str(name)):
-            more.append(NewColumn(name=soft, types=("timestamptz",)))
+            more.append(NewColumn(name=soft, types=(SOFT_TYPE,)))
         asked = _Asked(schema_id=schema_id, text=text, identity=wanted.theirs, more=tuple(more))
         return self._fit(name, wanted.topic, wanted.schema, wanted.row, asked)
 

@@ -15,7 +15,7 @@ from consumer.core.binding import Binding
 from consumer.core.checks import Rules
 from consumer.core.doubts import Doubt, doubtful, unheeded
 from consumer.core.envelope import Column, WriterSchema
-from consumer.core.modes import Mode, OnTruncate, SoftDelete
+from consumer.core.modes import SOFT_TYPE, Mode, OnTruncate, SoftDelete
 from consumer.core.target import TableName, TargetTable
 from consumer.ports.bindings import Catalog
 
@@ -38,8 +38,13 @@ class TableTerms:
         return self._settings().modes.get(str(name), Mode.ROWS)
 
     def soft(self, table: TargetTable, schema: WriterSchema) -> SoftDelete | None:
-        """How deleted rows of the table are marked, if they are to stay. Raises Cannot."""
+        """How deleted rows of the table are marked, if they are to stay. Raises Cannot.
+
+        A table without columns is not there yet; rows in front of what is asked for may have it made.
+        """
         name = self._settings().soft_deletes.get(str(table.name))
+        if name is not None and not table.columns:
+            return SoftDelete(column=name, timed=True, cast=SOFT_TYPE)
         return None if name is None else soft_column(table, name, schema.columns)
 
     def on_truncate(self, topic: str, table: TableName, version: Column | None) -> OnTruncate:

@@ -32,3 +32,7 @@ class SoftDelete:
     column: str
     timed: bool
     cast: str
+
+
+SOFT_TYPE = "timestamptz"
+"""The type of that column in a table that is made here."""

@@ -148,6 +148,25 @@ def test_a_truncate_marks_all_rows(session: psycopg.Connection, engines: Engines
     ]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+@pytest.mark.parametrize("version", [False, True])
+def test_a_truncate_marks_the_rows_of_a_table_that_its_own_batch_makes(
+    session: psycopg.Connection, engines: Engines, size: int, version: bool
+) -> None:
+    """Wherever a batch ends: the table is not there yet when the truncate is bound, and has rows when it is applied."""
+    engine = engines("", truncate=True, version=version)
+    engine.change("c", row(1))
+    engine.truncate()
+    for number in (2, 3):
+        engine.change("c", row(number))
+    engine.truncate()
+    engine.change("c", row(4))
+    engine.run(size)
+
+    marked = session.execute(f"SELECT id, gone IS NOT NULL FROM {engine.table} ORDER BY id".encode()).fetchall()
+    assert marked == [(1, True), (2, True), (3, True), (4, False)]
+
+
 @both
 def test_a_version_guards_a_marked_row_too(session: psycopg.Connection, engines: Engines, kind: str) -> None:
     """What is older than the delete does not bring it back."""
