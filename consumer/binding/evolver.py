@@ -43,6 +43,12 @@ _SWITCH_ON = (
     "Have them made again: headrace flags set schema-evolution on; or make this one by hand, then Headrace goes on by "
     "itself. headrace schema plan has its statement."
 )
+_LEFT = "columns of the table stay as they are: newer rows of the source do not have them"
+_LEFT_REMEDY = (
+    "If the source has dropped them, drop them in the table, or set evolution.drop. If it still has them, they come "
+    "with snapshots alone, as generated columns of PostgreSQL do, and are wrong from the first change on: make them "
+    "generated columns of the table too, or drop them there and exclude them in the table's settings."
+)
 _SLOW = "; and it took longer than target.batch_deadline when it was tried"
 
 
@@ -92,6 +98,8 @@ class Evolver:
         self._met: dict[TableName, dict[str, tuple[str, ...]]] = {}
         # columns of which it is said that their default is left out
         self._said: set[tuple[TableName, str]] = set()
+        # schemas of which it is said that columns of the table are left alone
+        self._told: set[tuple[TableName, int]] = set()
 
     def fit(self, wanted: Wanted) -> Fitted:
         """The table as it will be, with what leads there. Raises Persistent, BadName, Transient."""
@@ -113,6 +121,7 @@ class Evolver:
         if staying:
             self._pending[name] = staying
         assert shape is not None, "there is a table by now"
+        self._tell_left(leaving.shape if leaving else shape, wanted)
         table = staying.table if staying else self._catalog.read_table(name)
         if table is None:
             raise Persistent(_failure("table.missing", f"the target has no table {name}"))
@@ -125,6 +134,14 @@ class Evolver:
             labels=self._labels(shape, wanted, found.names),
             moved=bool(steps),
         )
+
+    def _tell_left(self, shape: TableShape, wanted: Wanted) -> None:
+        """Say once a schema which columns have values of older schemas, while its rows bring nothing for them."""
+        there = {column.name for column in shape.columns if not column.fixed}
+        left = sorted(there & gone(self._catalog.source_columns(wanted.table), wanted, again=True))
+        if left and (wanted.table, wanted.schema_id) not in self._told:
+            self._told.add((wanted.table, wanted.schema_id))
+            log.warning(_LEFT, table=str(wanted.table), schema=wanted.schema_id, columns=left, remedy=_LEFT_REMEDY)
 
     def meet(self, table: TableName, labels: Mapping[str, Sequence[str]]) -> bool:
         """Remember labels of enums that rows have brought; returns whether any of them is new."""

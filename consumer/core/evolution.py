@@ -110,9 +110,13 @@ class SourceColumn:
     schema_id: int
 
 
-def gone(known: Mapping[str, SourceColumn], wanted: Wanted) -> frozenset[str]:
-    """The columns of the table with values of the source's, but of no column that this schema or a newer one has."""
-    left = {name for name, each in known.items() if each.schema_id < wanted.schema_id and name not in wanted.sources}
+def gone(known: Mapping[str, SourceColumn], wanted: Wanted, *, again: bool = False) -> frozenset[str]:
+    """The columns of the table with values of the source's, but of no column that this schema or a newer one has.
+
+    `again`: also those that came back after this schema had them dropped.
+    """
+    newest = wanted.schema_id if again else wanted.schema_id - 1
+    left = {name for name, each in known.items() if each.schema_id <= newest and name not in wanted.sources}
     live = {*wanted.sources.values(), *(each.target for name, each in known.items() if name not in left)}
     return frozenset(target for name in left if (target := known[name].target) is not None and target not in live)
 

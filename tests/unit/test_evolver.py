@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import structlog
 
 from consumer.binding.evolver import Following
 from consumer.binding.mapping import ColumnMapping, TableMapping
@@ -217,6 +218,45 @@ def test_a_column_is_dropped_only_by_a_schema_that_is_newer_than_all_that_had_it
         scene.world.known = known
         found.append(steps(scene.bind(record)))
     assert found == [[], ["drop"], [], []]
+
+
+@pytest.mark.parametrize(
+    ("known", "answer", "warned"),
+    [
+        pytest.param(had(word=4), Answer.KEEP, [["word"]], id="an older schema had it"),
+        pytest.param(had(word=5), Answer.AUTO, [["word"]], id="it came back behind the drop of this schema"),
+        pytest.param(had(word=4), Answer.AUTO, [], id="it is dropped"),
+        pytest.param(had(word=9), Answer.KEEP, [], id="a newer schema has it"),
+        pytest.param({}, Answer.KEEP, [], id="the source never had it"),
+    ],
+)
+def test_columns_that_go_on_with_values_of_older_schemas_are_told_once(
+    known: dict[str, SourceColumn], answer: Answer, warned: list[list[str]]
+) -> None:
+    """A generated column of PostgreSQL comes with snapshots alone: what streams leaves it as it was."""
+    fewer = Topic(FIELDS[:1], value_id=5)
+    scene = bound({Change.DROP: answer}, newer=fewer)
+    scene.world.known = known
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            scene.bind(fewer.record("c", {"id": 1}))
+            scene.binder.forget(None)
+
+    said = [line for line in logs if line["log_level"] == "warning"]
+    assert [line["columns"] for line in said] == warned
+    assert all("exclude" in line["remedy"] for line in said)
+
+
+def test_a_column_that_the_target_generates_keeps_no_older_values() -> None:
+    """It is computed anew with each row."""
+    fewer = Topic(FIELDS[:1], value_id=5)
+    computed = replace(TABLE, columns=(TABLE.columns[0], replace(TABLE.columns[1], generated=True)))
+    scene = bound(newer=fewer, table=computed)
+    scene.world.known = had(word=4)
+    with structlog.testing.capture_logs() as logs:
+        scene.bind(fewer.record("c", {"id": 1}))
+
+    assert [line for line in logs if line["log_level"] == "warning"] == []
 
 
 def test_a_column_that_hides_its_values_has_none_of_the_schemas_words_about_them() -> None:

@@ -76,7 +76,26 @@ _SPECIAL = """\
 - **Zero bytes** fit no text of PostgreSQL. By default such a record becomes a letter; `zero_bytes` of the column's
   settings leaves them out (`strip`) or writes `\\u0000` in their place (`escape`)."""
 _MEASURED = "[Fidelity](fidelity.md) has it value by value, as measured with a real PostgreSQL and Debezium 3.6.0."
+_SNAPSHOTS = """\
+PostgreSQL's logical replication leaves out generated columns (up to version 17 all, from 18 on those that the
+publication does not name by `publish_generated_columns` or a column list) and what a publication's column list leaves
+out. The connector's snapshots read them all the same. So a table that took such a column from a snapshot would keep
+what the snapshot read, while rows that change bring nothing for it: updated rows have the old value, new ones null.
+When rows of a schema without a column arrive behind rows with it, and the column stays (`evolution.drop`), the log
+warns once of the schema, and names the columns; `headrace reconcile` finds the cells.
+
+- **Make the column a generated one of the target too**, in a table that you create yourself. It takes no values, and
+  the target computes it from the same row.
+- **Or exclude it** (`exclude` of the table's [settings](../how-to/map-columns.md), or `column.exclude.list` of the
+  connector), before the first snapshot; of a table that has it already drop the column.
+
+Not seen: a column of a topic whose snapshot another group applied, or one whose schema the registry has known since
+before that of the snapshot (its id is smaller)."""
 _LOST = (
+    (
+        "generated columns, and columns that the publication leaves out",
+        "values in snapshots, nothing afterwards: [Columns of snapshots alone](#columns-of-snapshots-alone)",
+    ),
     (
         "`numeric` without precision, `decimal.handling.mode=precise`",
         "the value without trailing zeros; NaN and infinities come as null",
@@ -222,6 +241,7 @@ def types_page() -> str:
         "### More about some types\n\n" + _SPECIAL,
         "## Nulls that may be unchanged values\n\n" + _DOUBTFUL,
         "## What the source has lost\n\n" + _MEASURED + "\n\n" + table(("at the source", "what arrives"), _LOST),
+        "### Columns of snapshots alone\n\n" + _SNAPSHOTS,
         "## Everything else\n\n" + _UNKNOWN,
         "## A recorded envelope\n\n" + _recorded(),
     )
