@@ -25,7 +25,7 @@ _WHOLES = frozenset({"int2", "int4", "int8", "oid"})
 _EXACT = frozenset({"numeric", "money"})
 _MOST_BYTES = {"name": 63, "char": 1}
 _FLOATS = {"float4": pl.Float32(), "float8": pl.Float64()}
-# more than a float has
+# those that polars rounds to
 _MOST_DIGITS = 20
 _REMEDY = "Widen the target column to what the source column holds."
 _MORE_THAN_A_NUMBER = "Make the target column text: a number has no leading zeros, plus signs or blanks."
@@ -54,8 +54,9 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
     elif (how.meaning, how.target) in _TO_FLOATS:
         _float(form if how.meaning is Meaning.UNSIGNED else series, how.target)
     elif how.staging in _FLOATS and digits is not None:
+        # rounding multiplies by a power of ten, which doubles keep for few digits only: whom it finds is looked at as text
         kept = series.round(min(max(digits, 0), _MOST_DIGITS))
-        if not kept.eq_missing(series).all():
+        if _more(series.filter(~kept.eq_missing(series)).cast(pl.String), max(digits, 0)):
             raise _too_many(digits)
     if digits is not None and digits < 0 and form.dtype.is_numeric():
         _multiple(form, digits)

@@ -85,6 +85,13 @@ FITTING = [
     Value("float", 0.25, "numeric(12,2)", "0.25"),
     Value("double", float("nan"), "numeric(12,2)", "NaN"),
     Value("double", 1e22, "numeric(30,2)", "10000000000000000000000.00"),
+    # times ten to the digits they are no whole numbers that a double keeps
+    Value("double", 490589.0, "numeric(38,15)", "490589.000000000000000"),
+    Value("double", 783683.2, "numeric(38,18)", "783683.200000000000000000"),
+    Value("double", 1e-25, "numeric(30,25)", "0.0000000000000000000000001"),
+    Value("double", 0.30000000000000004, "numeric(38,17)", "0.30000000000000004"),
+    Value("float", 0.1, "numeric(38,30)", "0.100000000000000000000000000000"),
+    Value(array("double"), [490589.0, None], "numeric(38,15)[]", "{490589.000000000000000,NULL}"),
     Value("string", "1235E-2", "numeric(12,2)", "12.35"),
     Value("string", "12350e-3", "money", "12.35"),
     Value("string", "1.2345E2", "numeric(12,2)", "123.45"),

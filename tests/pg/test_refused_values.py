@@ -93,6 +93,8 @@ NAMED = [
     Value(array(decimal(10, 3)), [Decimal("1.235")], "price[]", "expected at most 2 digits behind the point"),
     Value("string", "1.2350", "costs", "expected at most 2 digits behind the point"),
     Value("double", 0.30000000000000004, "numeric(12,2)", "expected at most 2 digits behind the point"),
+    Value("double", 0.30000000000000004, "numeric(38,16)", "expected at most 16 digits behind the point"),
+    Value("double", 1.5e-25, "numeric(30,25)", "expected at most 25 digits behind the point"),
     Value("float", 0.125, "money", "expected at most 2 digits behind the point"),
     Value({"type": "int", "connect.type": "int16"}, 2, "bool", "after.v: expected 0 or 1, found another number"),
     Value("long", -1, "bool", "after.v: expected 0 or 1"),
