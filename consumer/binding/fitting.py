@@ -71,7 +71,7 @@ def _require_form(column: Column, target: Kind, policy: ColumnPolicy) -> None:
     if kind.name in PARTS.get(meaning(item), ()):
         detail = f"after.{column.name}: expected what a column of type {kind.name} holds, found more: {_said(item)}"
         raise Cannot("table.shape", detail, _OTHER_TYPE, f"after.{column.name}")
-    if kind.masked:
+    if (target.item or target).masked:
         detail = f"after.{column.name}: expected a column of type interval that keeps all fields, found one of some"
         raise Cannot("table.shape", detail, _NO_MASK, f"after.{column.name}")
     if meaning(item) is Meaning.TEXT and kind.name == "bytea" and policy.binary is None:

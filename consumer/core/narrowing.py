@@ -4,6 +4,8 @@ Checked in front of the cast, whole columns at a time, and only where the target
 """
 
 import math
+import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 
 import numpy as np
@@ -13,9 +15,10 @@ from consumer.core import instants
 from consumer.core.arrays import elements
 from consumer.core.envelope import Column
 from consumer.core.forms import Unfit
+from consumer.core.literals import elements_of
 from consumer.core.meaning import Meaning
 from consumer.core.texts import CLOCKS
-from consumer.core.types import Carriage
+from consumer.core.types import Carriage, Kind, carriage
 
 _DAY_US = 86_400_000_000
 _I64_MAX, _I64_MIN = 2**63 - 1, -(2**63)
@@ -44,7 +47,9 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
         _whole_microseconds(series, form, how)
     if (how.meaning, how.target) in _TO_REALS:
         _vector(series, how.target)
-    if how.staging == "text":
+    elif how.staging == "text" and how.into.item is not None:
+        _elements(form, how.into.item, column)
+    elif how.staging == "text":
         _text(form, how)
         _spelled(series, form, how.target)
     elif how.staging in _COUNTED:
@@ -54,10 +59,7 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
     elif (how.meaning, how.target) in _TO_FLOATS:
         _float(form if how.meaning is Meaning.UNSIGNED else series, how.target)
     elif how.staging in _FLOATS and digits is not None:
-        # rounding multiplies by a power of ten, which doubles keep for few digits only: whom it finds is looked at as text
-        kept = series.round(min(max(digits, 0), _MOST_DIGITS))
-        if _more(series.filter(~kept.eq_missing(series)).cast(pl.String), max(digits, 0)):
-            raise _too_many(digits)
+        _rounded(series, max(digits, 0))
     if digits is not None and digits < 0 and form.dtype.is_numeric():
         _multiple(form, digits)
 
@@ -87,6 +89,13 @@ def _whole_microseconds(series: pl.Series, form: pl.Series, how: Carriage) -> No
         raise Unfit("whole microseconds", "parts of one", _CUT)
 
 
+def _rounded(series: pl.Series, digits: int) -> None:
+    # it multiplies by a power of ten, which is exact for few digits only: whom it finds is looked at as text
+    kept = series.round(min(digits, _MOST_DIGITS))
+    if _more(series.filter(~kept.eq_missing(series)).cast(pl.String), digits):
+        raise _too_many(digits)
+
+
 def _multiple(form: pl.Series, digits: int) -> None:
     """Of numbers that keep fewer digits than none: rounded in front of the point."""
     over = form.cast(pl.String).str.contains(_beyond(digits)) if form.dtype.is_decimal() else form % 10**-digits != 0
@@ -109,6 +118,8 @@ def _text(form: pl.Series, how: Carriage) -> None:
         raise _too_many(digits)
     if how.target in _FLOATS and not all(_is_float(text, how.target) for text in form.drop_nulls()):
         raise _no_float(how.target)
+    if how.target in _VECTORS and not all(_keeps(how.target, text) for text in form.drop_nulls()):
+        raise Unfit(f"numbers that a {how.target} keeps", "some of more digits", _REMEDY)
     if how.target == "date" and (form.str.contains(_CLOCK) & ~form.str.contains(_MIDNIGHT)).any():
         raise _a_time_of_day()
     if how.target in _UNZONED and (form.str.contains(_OFFSET) | form.str.contains(_ZONE)).any():
@@ -144,6 +155,13 @@ def _spelled(series: pl.Series, form: pl.Series, kind: str) -> None:
         raise Unfit(f"{expected} as it is written back", "another text", _MORE_THAN_A_NUMBER)
 
 
+def _elements(form: pl.Series, item: Kind, column: Column) -> None:
+    """Texts of arrays, each element of which is to be kept as a text of its own would be."""
+    found = [element for text in form.drop_nulls() for element in elements_of(text)]
+    texts = pl.Series(found, dtype=pl.String)
+    require_kept(texts, texts, carriage(Column(name=column.name, avro="string"), item), column)
+
+
 _CLOCK = r"\d:\d|\dT\d"
 _MIDNIGHT = r"[T ]00:?00(:?00(\.0+)?)?\s*(Z|[+-]00(:?00)?)?( BC)?$"
 _UNZONED = {"timestamp", "time"}
@@ -154,6 +172,12 @@ _MOMENTS = frozenset({"date", "time", "timetz", "timestamp", "timestamptz"})
 _RELATIVE = r"(?i)\b(now|today|tomorrow|yesterday)\b"
 
 
+_NEAR: dict[str, Callable[[str], object]] = {
+    **dict.fromkeys(("float4", "vector", "sparsevec"), np.float32),
+    "halfvec": np.float16,
+}
+
+
 def _is_float(text: str, kind: str) -> bool:
     """Whether the float that a number becomes is written as that number; what is no number is PostgreSQL's to judge."""
     try:
@@ -161,8 +185,19 @@ def _is_float(text: str, kind: str) -> bool:
     except InvalidOperation:
         return True
     with np.errstate(over="ignore"):
-        near = np.float32(text) if kind == "float4" else float(text)
+        near = _NEAR.get(kind, float)(text)
     return not exact.is_finite() or Decimal(str(near)) == exact
+
+
+_VECTORS = frozenset({"vector", "halfvec", "sparsevec"})
+# the places of a sparse vector's numbers, and how many there are
+_PLACES = re.compile(r"\d+\s*:|/\s*\d+")
+_A_NUMBER = re.compile(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?")
+
+
+def _keeps(kind: str, text: str) -> bool:
+    """Whether all numbers of a vector's text are what they become there is written as."""
+    return all(_is_float(number, kind) for number in _A_NUMBER.findall(_PLACES.sub(" ", text)))
 
 
 def _beyond(digits: int) -> str:

@@ -144,6 +144,19 @@ NAMED = [
         STRUCTURED_TIMESTAMP, filled(STRUCTURED_TIMESTAMP, **LAST_MOMENT), "timestamp", "expected whole microseconds"
     ),
     Value("string", "sesame  ", "varchar(6)", "expected at most 6 characters"),
+    # texts of arrays
+    Value("string", "{1.235,2}", "numeric(6,2)[]", "after.v: expected at most 2 digits behind the point"),
+    Value("string", '[0:1]={{1.23,"1.235"},{NULL,2}}', "numeric(6,2)[]", "expected at most 2 digits behind the point"),
+    Value("string", "{1.235}", "price[]", "after.v: expected at most 2 digits behind the point"),
+    Value("bytes", b"{1.235}", "numeric(6,2)[]", "after.v: expected at most 2 digits behind the point"),
+    Value("string", "{0.12345678901234}", "real[]", "expected a number that float4 keeps"),
+    Value("string", "{2024-01-01 00:00:00.123456}", "timestamp(3)[]", "expected at most 3 digits behind the point"),
+    Value("string", '{"2024-01-01 00:00:00.1234567"}', "timestamp[]", "expected whole microseconds"),
+    Value("string", "{2024-01-01 00:00:00+05}", "timestamp[]", "after.v: expected a time without an offset"),
+    Value("string", "{2024-01-01 12:30}", "date[]", "after.v: expected a day, found a time of day"),
+    Value("string", '{"abc   "}', "varchar(3)[]", "after.v: expected at most 3 characters"),
+    Value("string", '{a b "c"}', "varchar(3)[]", "after.v: expected an array as PostgreSQL writes it"),
+    Value("string", "{abc\\ }", "varchar(3)[]", "after.v: expected an array as PostgreSQL writes it"),
     Value("string", "é" * 32, "name", "expected at most 63 bytes"),
     Value("string", "é", '"char"', "expected at most 1 bytes"),
     Value(STRUCTURED_DATE, filled(STRUCTURED_DATE, month=1), "date", "expected all parts of a value of its type"),
@@ -162,6 +175,7 @@ SPELLED = [
     Value("string", "+1.50", "money", NUMBER),
     Value(enum("Enum", "07"), "07", "int4", WHOLE),
     Value(array("string"), ["7", "07"], "int4[]", WHOLE),
+    Value("string", "{007}", "int4[]", WHOLE),
     Value(array("string"), ["7", None, "+7.5"], "numeric[]", NUMBER),
 ]
 # where the column's settings want parts of a microsecond left out

@@ -67,10 +67,17 @@ def test_a_cast_that_would_mean_something_else_is_not_made(kind: Any, target: st
     assert f"after.raw: {said}" in failure.detail
 
 
-def test_an_interval_of_some_fields_alone_takes_nothing() -> None:
+@pytest.mark.parametrize(
+    "raw",
+    [
+        TargetColumn(name="raw", type_name="interval", cast="interval", masked=True),
+        TargetColumn(name="raw", type_name="_interval", cast="interval[]", item=Kind(name="interval", masked=True)),
+    ],
+    ids=["interval", "array"],
+)
+def test_an_interval_of_some_fields_alone_takes_nothing(raw: TargetColumn) -> None:
     """PostgreSQL leaves the others out."""
     topic = Topic([*FIELDS, {"name": "raw", "type": INTERVAL}])
-    raw = TargetColumn(name="raw", type_name="interval", cast="interval", masked=True)
     bound = Bound(replace(TABLE, columns=(*TABLE.columns, raw)))
     bound.world.schemas = {1: topic.keys.text, 2: topic.values.text}
     failure = bound.refusal(topic.record("c", {**ROW, "raw": "P1D"}))

@@ -33,7 +33,8 @@ column of that batch travels as text and PostgreSQL's own input judges it. A dom
 `char(n)` and `citext` are text columns here, cast from text, so that a key is compared as its column compares it."""
 _SPECIAL = """\
 - **Arrays** go into array columns element by element, each as its meaning would into a column of the element's type;
-  nulls stay nulls. Into a column that is no array they go as JSON text.
+  nulls stay nulls. Into a column that is no array they go as JSON text. A text goes into an array column as PostgreSQL
+  reads it, each element only if the column keeps all of it.
 - **Bit strings** (`Bits`) fill a `bit(n)` up to its length. Into `bit varying` only what is certain: see below.
 - **Texts into numbers**: `NAN`, `POSITIVE_INFINITY` and `NEGATIVE_INFINITY`, which Debezium writes with
   `decimal.handling.mode=string`, are PostgreSQL's words for them.
@@ -56,7 +57,8 @@ _SPECIAL = """\
   into a type that has none.
 - **Vectors** go into pgvector's types and into arrays; a text column has pgvector's spelling. The elements of a
   `vector` or `sparsevec` are reals, which are written in nine digits at most: others have to be what their real is
-  written as. A `halfvec` takes only numbers that it keeps to their last bit.
+  written as. A `halfvec` takes only numbers that it keeps to their last bit. Texts and arrays in a column of a vector
+  have to be as the vector is written back.
 - **Narrower columns** take a value only if they keep all of it. PostgreSQL itself would round `1.235` to a
   `numeric(6,2)`, cut a time of day off for a `date`, `'abc '` to a `varchar(3)` and a long text to a `name`, all
   without a word. Here such a record becomes a letter.
