@@ -128,6 +128,9 @@ def _text(form: pl.Series, how: Carriage) -> None:
         raise Unfit("a moment", "a word for the one at which it is read", "Make the target column text.")
 
 
+# PostgreSQL would count a negative one down from the largest
+_UNSIGNED = frozenset({"oid", "xid", "cid", "xid8"})
+_UNSIGNED_WHOLE = r"^(0|[1-9][0-9]*)$"
 _WHOLE = r"^(0|-?[1-9][0-9]*)$"
 # with an exponent, as Debezium's texts of numbers may have one; zeros at the end are no part of a number
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$|^(NaN|NAN|-?Infinity)$"
@@ -140,8 +143,8 @@ def _spelled(series: pl.Series, form: pl.Series, kind: str) -> None:
     """What was a text at the source, and becomes a number, says no more than the number does: '007' is not 7."""
     if series.dtype != pl.String:
         return
-    if kind in _WHOLES:
-        odd = ~form.str.contains(_WHOLE)
+    if kind in _WHOLES | _UNSIGNED:
+        odd = ~form.str.contains(_UNSIGNED_WHOLE if kind in _UNSIGNED else _WHOLE)
     elif kind in _FLOATS:
         odd = ~form.str.contains(_NUMBER)
     elif kind in _EXACT:
@@ -151,7 +154,7 @@ def _spelled(series: pl.Series, form: pl.Series, kind: str) -> None:
     if kind != "money":
         odd &= form.str.contains(_TAKEN)
     if odd.any():
-        expected = "a whole number" if kind in _WHOLES else "a number"
+        expected = "a whole number" if kind in _WHOLES | _UNSIGNED else "a number"
         raise Unfit(f"{expected} as it is written back", "another text", _MORE_THAN_A_NUMBER)
 
 

@@ -116,6 +116,7 @@ INTEGERS = [
     Value("long", -(2**63), "int8", "-9223372036854775808", "bigint"),
     Value("long", 4294967295, "oid", "4294967295"),
     Value("long", 0, "oid", "0"),
+    *(Value("string", "4294967295", kind, "4294967295") for kind in ("oid", "xid", "cid", "xid8")),
     Value("float", 3.4028234663852886e38, "float4", "3.4028235e38", "real"),
     Value("double", 5e-324, "float8", "5e-324", "double precision"),
     Value("double", 1e15, "int8", "1000000000000000"),

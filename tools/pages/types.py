@@ -63,9 +63,11 @@ _SPECIAL = """\
   `numeric(6,2)`, cut a time of day off for a `date`, `'abc '` to a `varchar(3)` and a long text to a `name`, all
   without a word. Here such a record becomes a letter.
 - **Texts in numbers** are taken only as the number is written back: `'007'`, `'+7'`, `' 7'` or `'1_000'` in an integer
-  or `numeric` column makes its record a letter, and so does `'-0'`. Exponents and zeros at the end of a fraction are
-  taken, since Debezium's texts of numbers (`decimal.handling.mode = string`) have them. What a `char(n)` pads and
-  ignores, blanks at the end, it goes on ignoring: texts of a `char(n)` at the source come with them.
+  or `numeric` column makes its record a letter, and so do `'-0'` and what is negative in an `oid`, `xid`, `xid8` or
+  `cid`. Exponents and zeros at the end of a fraction are taken, since Debezium's texts of numbers
+  (`decimal.handling.mode = string`) have them. What a `char(n)` pads and ignores, blanks at the end, it goes on
+  ignoring: texts of a `char(n)` at the source come with them.
+- **Texts in a `boolean`** are true or false as PostgreSQL reads them: `'t'`, `'yes'`, `'on'` and `'1'` are true.
 - **Integers** go into a `boolean` where they are 0 or 1, as MySQL has its booleans in a `tinyint(1)`; any other number
   makes its record a letter.
 - **Casts that take a part** stop the table before its first record: of JSON into numbers and `boolean`, where
