@@ -200,18 +200,23 @@ class EventBlocks:
 
 
 def _different(new: pl.DataFrame, old: pl.DataFrame, names: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Both without pairs of equal rows; of several new ones that are equal the last stay."""
+    """Both without pairs of equal rows, of which the new one came first; of several new ones the last stay.
+
+    One that comes behind does not say that the old one is there.
+    """
     places: dict[str, deque[int]] = defaultdict(deque)
-    for place, row in enumerate(new.select(names).iter_rows()) if len(old) else ():
+    for place, row in zip(new[SEQ], new.select(names).iter_rows(), strict=True) if len(old) else ():
         # lists and NaN have no equality of their own
         places[repr(row)].append(place)
     gone, kept = set(), []
-    for row in old.select(names).iter_rows():
+    for place, row in zip(old[SEQ], old.select(names).iter_rows(), strict=True):
         same = places.get(repr(row))
-        kept.append(not same)
-        if same:
+        if same and same[0] < place:
             gone.add(same.popleft())
-    return new.filter([place not in gone for place in range(len(new))]), old.filter(kept)
+            kept.append(False)
+        else:
+            kept.append(True)
+    return new.filter(~new[SEQ].is_in(list(gone))), old.filter(kept)
 
 
 def _compared(write: TableWrite, block: Block) -> TableWrite:

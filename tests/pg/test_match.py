@@ -122,6 +122,28 @@ def test_what_finds_no_row_is_a_letter(session: psycopg.Connection, engines: Eng
     ]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+def test_a_row_that_comes_behind_does_not_stand_for_the_one_that_was_to_go(
+    session: psycopg.Connection, engines: Engines, size: int
+) -> None:
+    """Where both sides have parted before, a batch says so whatever is in it: a delete, or an update to the same."""
+    engine = engines("word text UNIQUE, n int")
+    same = {"word": "b", "n": 2}
+    engine.images("d", {"word": "a", "n": 1}, None)
+    engine.images("c", None, {"word": "a", "n": 1})
+    engine.images("u", same, same)
+    engine.images("c", None, same)
+    engine.images("u", same, same)
+    engine.images("d", same, None)
+    engine.run(size)
+
+    assert left(session, engine) == Counter([("a", 1)])
+    assert [(offset, kind) for _, offset, _, kind in engine.letters(session)] == [
+        (0, "record.missing_base"),
+        (2, "record.missing_base"),
+    ]
+
+
 def test_an_image_before_that_is_missing_names_no_row(session: psycopg.Connection, engines: Engines) -> None:
     """As where the source does not say all columns."""
     engine = engines()
