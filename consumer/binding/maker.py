@@ -9,6 +9,8 @@ import structlog
 from consumer.binding.binder_settings import BinderSettings
 from consumer.binding.evolver import Evolver, Fitted
 from consumer.binding.fitting import (
+    OTHER_NAME,
+    OTHER_OWN,
     bound_columns,
     column_checks,
     history_columns,
@@ -169,12 +171,13 @@ class BindingMaker:
         row = self._terms.row(name, schema, keys)
         require_known(row.columns)
         meta = STAGED if mode is Mode.HISTORY else {}
+        require_of_its_own(row, meta, OTHER_NAME)
         more = tuple(NewColumn(name=column, types=(kind,)) for column, kind in meta.items())
         asked = _Asked(schema_id=self._schemas.number(value_of(run)), text=text, more=more)
         fitted = self._fit(name, topic, schema, row, asked)
         table, row = fitted.table, replace(row, now=fitted.names)
         columns = bound_columns(table, row, (), partial(self._settings().policy, table.name))
-        beside = history_columns(table, schema.columns) if meta else ()
+        beside = history_columns(table) if meta else ()
         require_casts(columns, self._catalog.has_casts)
         written = [*(column.target.name for column in columns), *(column.name for column in beside)]
         require_inserts(table, written, also=("SELECT", "DELETE") if mode is Mode.MATCH else ())
@@ -212,6 +215,7 @@ class BindingMaker:
 
     def _fitted(self, name: TableName, wanted: "_Wanted", schema_id: int, text: str) -> Fitted:
         """The table of a topic's rows, as it will be. Raises Cannot, Persistent, BadName."""
+        require_of_its_own(wanted.row, self._terms.own(name), OTHER_OWN)
         more = []
         if wanted.version is not None:
             more.append(NewColumn(name=wanted.version.name, types=created_types(wanted.version)))
@@ -293,7 +297,7 @@ class BindingMaker:
                 raise unguarded(table, theirs)
             columns = (*columns, version_column(table, version))
         soft = self._terms.soft(table, schema)
-        require_of_its_own(columns, soft)
+        require_of_its_own(wanted.row, self._terms.own(table.name), OTHER_OWN)
         if soft is not None and replaces:
             raise unmarked(table, theirs)
         if schema.rewritten is not None:

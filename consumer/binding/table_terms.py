@@ -47,6 +47,12 @@ class TableTerms:
             return SoftDelete(column=name, timed=True, cast=SOFT_TYPE)
         return None if name is None else soft_column(table, name, schema.columns)
 
+    def own(self, name: TableName) -> set[str]:
+        """The columns of the table's rows that are ours: their version, and the mark of deleted ones."""
+        settings = self._settings()
+        chosen = (kind.get(str(name)) for kind in (settings.versions, settings.soft_deletes))
+        return {column for column in chosen if column is not None}
+
     def on_truncate(self, topic: str, table: TableName, version: Column | None) -> OnTruncate:
         """What becomes of the table when the source's is truncated. Raises Cannot."""
         chosen = self._settings().truncates.get(str(table), OnTruncate.STOP)
