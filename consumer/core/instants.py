@@ -77,7 +77,10 @@ def _shifted(series: pl.Series, shifted: pl.Expr, infinity: int, negative: int, 
 def microseconds(series: pl.Series, unit: int) -> pl.Series:
     """Counts of so many nanoseconds as microseconds."""
     counts = series.cast(pl.Int64)
-    return counts if unit == 1000 else counts * (unit // 1000) if unit > 1000 else counts // 1000
+    if unit < 1000:
+        # what is left out of a span makes it shorter, also of one below zero
+        return counts // 1000 + ((counts < 0) & (counts % 1000 != 0)).cast(pl.Int64)
+    return counts if unit == 1000 else counts * (unit // 1000)
 
 
 def interval(series: pl.Series, unit: int) -> pl.Series:

@@ -186,6 +186,12 @@ CUT = [
     Value(NS, 1_709_210_096_123_456_999, "timestamp", "2024-02-29 12:34:56.123456"),
     Value(NS, -1, "timestamp", "1969-12-31 23:59:59.999999"),
     Value(TIME_NS, 86_399_999_999_999, "time", "23:59:59.999999"),
+    # left out of a span it is shorter, on either side of nothing
+    Value(NANO_DURATION, -1, "interval", "00:00:00"),
+    Value(NANO_DURATION, -1_999, "interval", "-00:00:00.000001"),
+    Value(NANO_DURATION, 1_999, "interval", "00:00:00.000001"),
+    Value(TIME_NS, -1_999, "interval", "-00:00:00.000001"),
+    Value(array(NANO_DURATION), [-1, -1_001], "interval[]", "{00:00:00,-00:00:00.000001}"),
     Value(array(NS), [-1], "timestamp[]", '{"1969-12-31 23:59:59.999999"}'),
     Value(ISO_TIMESTAMP, "2024-02-29T23:59:59.9999999Z", "timestamp", "2024-02-29 23:59:59.999999"),
     Value(ZONED, "2024-02-29T23:59:59.9999999Z", "timestamptz", "2024-02-29 23:59:59.999999+00"),

@@ -145,4 +145,4 @@ def test_what_marks_deleted_rows_is_no_column_that_the_settings_fill() -> None:
     target = replace(FULL, columns=(*FULL.columns, timed))
     for said in ({"columns": {"first": {"rename": "gone"}}}, {"constants": {"gone": "2020-01-01"}}):
         failure = Mapped(mapping(**said), target, soft_deletes={str(NAME): "gone"}).refusal()
-        assert (failure.kind, "mark deleted rows" in failure.detail) == ("table.shape", True)
+        assert (failure.kind, "soft_delete" in failure.remedy) == ("table.settings", True)
