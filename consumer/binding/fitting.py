@@ -15,7 +15,7 @@ from consumer.core.history import OPERATION, STAGED
 from consumer.core.meaning import Meaning, meaning
 from consumer.core.modes import SoftDelete
 from consumer.core.target import TargetColumn, TargetTable
-from consumer.core.types import OF_ITS_OWN, PARTS, ColumnPolicy, Kind, carriage
+from consumer.core.types import COUNTED, OF_ITS_OWN, PARTS, ColumnPolicy, Kind, carriage
 from consumer.core.writes import StagedColumn
 
 _OF_POSTGRESQL = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
@@ -73,6 +73,9 @@ def _require_form(column: Column, target: Kind, policy: ColumnPolicy) -> None:
     if kind.name in PARTS.get(meaning(item), ()):
         detail = f"after.{column.name}: expected what a column of type {kind.name} holds, found more: {_said(item)}"
         raise Cannot("table.shape", detail, _OTHER_TYPE, f"after.{column.name}")
+    if column.avro == "array" and item is column and column.item is not None and meaning(column.item) in COUNTED:
+        detail = f"after.{column.name}: expected an array column for values of {_said(column.item)}, found {kind.name}"
+        raise Cannot("table.shape", detail, _AN_ARRAY, f"after.{column.name}")
     if (target.item or target).masked:
         detail = f"after.{column.name}: expected a column of type interval that keeps all fields, found one of some"
         raise Cannot("table.shape", detail, _NO_MASK, f"after.{column.name}")
@@ -321,5 +324,6 @@ _BYTES = (
 )
 _NO_BYTES = "Make the target column bytea, or exclude the column at the source."
 _OTHER_TYPE = "Give the target column the type that docs/reference/types.md names, or exclude the column at the source."
+_AN_ARRAY = "Make the target column an array of dates, times or intervals; as text there would be bare counts."
 _NO_MASK = "Alter the column's type to interval without fields (day, year to month): it would leave out the others."
 _WHOLE_KEYS = 'Remove `{}` from the column\'s settings, or set it to "reject": keys that differ would be one.'

@@ -13,7 +13,7 @@ from consumer.core.bits import digits
 from consumer.core.decimals import decimal_text
 from consumer.core.envelope import Column
 from consumer.core.forms import Unfit, each_text, not_money
-from consumer.core.meaning import Meaning
+from consumer.core.meaning import Meaning, meaning
 from consumer.core.types import Carriage
 
 _JSONS = frozenset({"json", "jsonb"})
@@ -36,7 +36,7 @@ def _spelled(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
     if how.target == "interval" and how.meaning in instants.UNITS:
         return each_text(series, spelling.seconds(instants.UNITS[how.meaning]))
     form = _FORMS.get(how.meaning)
-    if form is not None and how.target not in _JSONS:
+    if form is not None and (how.target not in _JSONS or how.meaning in _DECIMALS):
         return each_text(series, form(how, column))
     if how.meaning is Meaning.BOOLEAN:
         return series.cast(pl.Int8).cast(pl.String)
@@ -44,6 +44,8 @@ def _spelled(series: pl.Series, how: Carriage, column: Column) -> pl.Series:
         return series.cast(pl.String)
     if series.dtype == pl.Binary:
         return each_text(series, _hex)
+    if how.meaning is Meaning.ARRAY and column.item is not None:
+        return each_text(series, _array(how, column.item))
     if series.dtype.is_nested():
         return each_text(series, json_text)
     return series.cast(pl.String)
@@ -153,6 +155,21 @@ _FORMS: dict[Meaning, Callable[[Carriage, Column], Callable[[Any], str]]] = {
     Meaning.FLOAT_VECTOR: _plain(_float_vector),
     Meaning.SPARSE_VECTOR: _plain(_sparse_vector),
 }
+
+
+# texts of them are numbers of JSON too
+_DECIMALS = frozenset({Meaning.WIDE_DECIMAL, Meaning.SCALED_DECIMAL})
+
+
+def _array(how: Carriage, item: Column) -> Callable[[Any], str]:
+    """As JSON, with elements in digits of their own where decoded ones have others."""
+    means = meaning(item)
+    if means is Meaning.REAL:
+        return lambda values: json_text([None if one is None else float(str(np.float32(one))) for one in values])
+    if means in _DECIMALS:
+        form = _FORMS[means](how, item)
+        return lambda values: json_text([None if one is None else form(one) for one in values])
+    return json_text
 
 
 def json_text(value: object) -> str:

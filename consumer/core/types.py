@@ -111,6 +111,13 @@ _INSTANTS = (
     *(Meaning.TIMESTAMP_PARTS, Meaning.ZONED_TIMESTAMP, Meaning.ZONED_TIMESTAMP_PARTS),
 )
 _SPANS = (Meaning.DURATION_US, Meaning.DURATION_NS, Meaning.DURATION_TEXT, Meaning.DURATION_PARTS)
+COUNTED = frozenset(
+    {
+        *(Meaning.DATE, *_TIMES, Meaning.TIMESTAMP_MS, Meaning.TIMESTAMP_US, Meaning.TIMESTAMP_NS),
+        *(Meaning.DURATION_US, Meaning.DURATION_NS),
+    }
+)
+"""What comes as a number since some moment, or of some unit: the number alone does not say it."""
 PARTS = {
     **dict.fromkeys(_INSTANTS, ("time", "timetz")),
     **dict.fromkeys(_SPANS, ("time", "timetz")),

@@ -136,6 +136,13 @@ ARRAYS = [
     # elsewhere they are JSON
     Value(array("int"), [1, None], "jsonb", "[1, null]"),
     Value(array("string"), ["a", None], "text", '["a", null]'),
+    # in the digits that they were written in, or that say the same real
+    Value(array("float"), [0.1, None, 3.4028234663852886e38], "text", "[0.1, null, 3.4028235e+38]"),
+    Value(array("float"), [0.1], "jsonb", "[0.1]"),
+    Value(array("float"), [0.10000000149011612, 1.0], "vector", "[0.1,1]"),
+    Value(array(VARIABLE), [{"scale": 1, "value": b"\x05"}, None], "text", '["0.5", null]'),
+    Value(array(VARIABLE), [{"scale": 2, "value": b"\x05"}], "jsonb", '["0.05"]'),
+    Value(array(decimal(50, 2)), [Decimal("12.30")], "jsonb", '["12.30"]'),
 ]
 HARD = "[0,1.2345679e-20,3.4028235e38,16777217e3,1e-45]"
 VECTORS = [

@@ -62,6 +62,8 @@ DECIMALS = [
 ]
 SPECIAL = [
     Value("string", "POSITIVE_INFINITY", "numeric", "Infinity"),
+    *(Value(VARIABLE, {"scale": 2, "value": b"\x05"}, kind, "0.05") for kind in ("jsonb", "json", "text")),
+    *(Value(decimal(50, 2), Decimal("-12.30"), kind, "-12.30") for kind in ("jsonb", "json")),
     Value("string", "NEGATIVE_INFINITY", "numeric", "-Infinity"),
     Value("string", "POSITIVE_INFINITY", "float8", "Infinity"),
     Value("string", "NEGATIVE_INFINITY", "float4", "-Infinity"),

@@ -10,7 +10,7 @@ from consumer.core.target import TargetColumn
 from consumer.core.types import ColumnPolicy, Kind
 from tests.unit.bound import FIELDS, ROW, TABLE, Bound
 from tests.unit.known import Topic
-from tests.unit.semantic import CIRCLE, INTERVAL, JSON, POINT, filled
+from tests.unit.semantic import CIRCLE, DATE, INTERVAL, JSON, NANO_DURATION, POINT, TIME_US, US, array, filled
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,19 @@ def test_a_cast_that_would_mean_something_else_is_not_made(kind: Any, target: st
 
     assert failure.kind == "table.shape"
     assert f"after.raw: {said}" in failure.detail
+
+
+@pytest.mark.parametrize("item", [DATE, US, TIME_US, NANO_DURATION], ids=["date", "timestamp", "time", "duration"])
+@pytest.mark.parametrize("kind", ["text", "jsonb", "varchar"])
+def test_an_array_of_counts_since_something_goes_into_an_array_alone(item: Any, kind: str) -> None:
+    """A text would be numbers of days, or of microseconds."""
+    topic = Topic([*FIELDS, {"name": "raw", "type": array(item)}])
+    bound = Bound(replace(TABLE, columns=(*TABLE.columns, TargetColumn(name="raw", type_name=kind, cast=kind))))
+    bound.world.schemas = {1: topic.keys.text, 2: topic.values.text}
+    failure = bound.refusal(topic.record("c", {**ROW, "raw": [1]}))
+
+    assert (failure.kind, "an array of dates" in failure.remedy) == ("table.shape", True)
+    assert "after.raw: expected an array column" in failure.detail
 
 
 @pytest.mark.parametrize(

@@ -33,8 +33,9 @@ column of that batch travels as text and PostgreSQL's own input judges it. A dom
 `char(n)` and `citext` are text columns here, cast from text, so that a key is compared as its column compares it."""
 _SPECIAL = """\
 - **Arrays** go into array columns element by element, each as its meaning would into a column of the element's type;
-  nulls stay nulls. Into a column that is no array they go as JSON text. A text goes into an array column as PostgreSQL
-  reads it, each element only if the column keeps all of it.
+  nulls stay nulls. Into a column that is no array they go as JSON text: decimals as strings, reals in their
+  shortest digits. Arrays of dates, times and intervals that come as counts go into array columns alone: else the table
+  stops. A text goes into an array column as PostgreSQL reads it, each element only if the column keeps all of it.
 - **Bit strings** (`Bits`) fill a `bit(n)` up to its length. Into `bit varying` only what is certain: see below.
 - **Texts into numbers**: `NAN`, `POSITIVE_INFINITY` and `NEGATIVE_INFINITY`, which Debezium writes with
   `decimal.handling.mode=string`, are PostgreSQL's words for them.
@@ -46,7 +47,8 @@ _SPECIAL = """\
   refuses.
 - **Bytes** go into a `uuid` when they are 16. Into any type that is neither `bytea` nor text they go as the text that
   they are in UTF-8: so Debezium sends values of types that it does not know (`include.unknown.datatypes`), such as
-  multiranges, `pg_lsn`, `tsquery` and composite types.
+  multiranges, `pg_lsn`, `tsquery` and composite types. Give a composite type the fields that it has at the source:
+  PostgreSQL reads the text, and rounds or cuts what a narrower field does not hold; nobody looks at it here.
 - **Bytes as text** (`binary.handling.mode` other than `bytes`) are not told from texts by the schema. `binary` of the
   column's settings says how they are written; without it a `bytea` column refuses them.
 - **Enum sets** are their labels joined by commas in a text column, and an array in an array column.
