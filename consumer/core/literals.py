@@ -1,4 +1,4 @@
-"""Texts of arrays as PostgreSQL writes them, taken apart."""
+"""Texts of arrays and rows as PostgreSQL writes them, taken apart."""
 
 import re
 from collections.abc import Iterator
@@ -9,8 +9,13 @@ _BOUNDS = re.compile(r"\s*(\[[-+:\d\s]*\]\s*)+=")
 # a quoted element, one without quotes, or what stands between elements
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([^"\\{},]+)|([{},])', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_QUOTED, _PLAIN = r'"(?:[^"\\]|\\.|"")*"', r'[^"\\,()]*'
+_ROW = re.compile(rf"\((?:{_QUOTED}|{_PLAIN})(?:,(?:{_QUOTED}|{_PLAIN}))*\)", re.DOTALL)
+# each with what ends it
+_FIELD = re.compile(rf"(?:({_QUOTED})|({_PLAIN}))[,)]", re.DOTALL)
+_DOUBLED = re.compile(r'\\(.)|""', re.DOTALL)
 _BLANKS = " \t\n\r\v\f"
-_REMEDY = "Make the target column text, or have the source write the array as PostgreSQL does."
+_REMEDY = "Make the target column text, or have the source write it as PostgreSQL does."
 
 
 def elements_of(text: str) -> Iterator[str | None]:
@@ -33,6 +38,16 @@ def elements_of(text: str) -> Iterator[str | None]:
             raise _unread()
         apart = False
         yield _ESCAPED.sub(r"\1", quoted) if plain is None else _element(plain.strip(_BLANKS))
+
+
+def fields_of(text: str) -> list[str | None]:
+    """The fields of a row. Raises Unfit for a text that may be read in other ways."""
+    if not _ROW.fullmatch(text):
+        raise Unfit("a row as PostgreSQL writes it", "another text", _REMEDY)
+    return [
+        _DOUBLED.sub(lambda one: one[1] or '"', quoted[1:-1]) if quoted else plain or None
+        for quoted, plain in _FIELD.findall(text, 1)
+    ]
 
 
 def _element(plain: str) -> str | None:

@@ -15,7 +15,7 @@ from consumer.core import instants
 from consumer.core.arrays import elements
 from consumer.core.envelope import Column
 from consumer.core.forms import Unfit
-from consumer.core.literals import elements_of
+from consumer.core.literals import elements_of, fields_of
 from consumer.core.meaning import Meaning
 from consumer.core.texts import CLOCKS
 from consumer.core.types import Carriage, Kind, carriage
@@ -47,9 +47,8 @@ def require_kept(series: pl.Series, form: pl.Series, how: Carriage, column: Colu
         _whole_microseconds(series, form, how)
     if (how.meaning, how.target) in _TO_REALS:
         _vector(series, how.target)
-    elif how.staging == "text" and how.into.item is not None:
-        _elements(form, how.into.item, column)
     elif how.staging == "text":
+        _parts(form, how.into, column)
         _text(form, how)
         _spelled(series, form, how.target)
     elif how.staging in _COUNTED:
@@ -158,11 +157,19 @@ def _spelled(series: pl.Series, form: pl.Series, kind: str) -> None:
         raise Unfit(f"{expected} as it is written back", "another text", _MORE_THAN_A_NUMBER)
 
 
-def _elements(form: pl.Series, item: Kind, column: Column) -> None:
-    """Texts of arrays, each element of which is to be kept as a text of its own would be."""
-    found = [element for text in form.drop_nulls() for element in elements_of(text)]
-    texts = pl.Series(found, dtype=pl.String)
-    require_kept(texts, texts, carriage(Column(name=column.name, avro="string"), item), column)
+def _parts(form: pl.Series, kind: Kind, column: Column) -> None:
+    """Of texts of arrays and rows each element and field is to be kept as a text of its own would be."""
+    if kind.item is not None:
+        _part([element for text in form.drop_nulls() for element in elements_of(text)], kind.item, column)
+    elif kind.fields:
+        rows = [fields_of(text) for text in form.drop_nulls()]
+        for place, field in enumerate(kind.fields):
+            _part([row[place] for row in rows if place < len(row)], field, column)
+
+
+def _part(texts: list[str | None], kind: Kind, column: Column) -> None:
+    series = pl.Series(texts, dtype=pl.String)
+    require_kept(series, series, carriage(Column(name=column.name, avro="string"), kind), column)
 
 
 _CLOCK = r"\d:\d|\dT\d"

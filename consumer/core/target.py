@@ -39,6 +39,7 @@ class TargetColumn:
     digits: int | None = None
     length: int | None = None
     masked: bool = False
+    fields: tuple[Kind, ...] = ()
     collation: str | None = None
     hashes: bool = True
     identity: bool = False
@@ -58,6 +59,7 @@ class TargetColumn:
             digits=self.digits,
             length=self.length,
             masked=self.masked,
+            fields=self.fields,
         )
 
 

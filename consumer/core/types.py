@@ -17,7 +17,8 @@ class Kind:
     """The type of a target column: its pg_type.typname, and what its elements are where it is an array.
 
     `digits`: how many it keeps behind the point, of numbers or of seconds; None: all that there may be. `length`: most
-    characters. `masked`: of an interval it keeps some fields only, and leaves out the others.
+    characters. `masked`: of an interval it keeps some fields only, and leaves out the others. `fields`: those of a
+    composite type.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Kind:
     digits: int | None = None
     length: int | None = None
     masked: bool = False
+    fields: "tuple[Kind, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -154,6 +154,7 @@ def table(session: psycopg.Connection, schema: str) -> TableName:
     session.execute(f"CREATE DOMAIN {schema}.price AS numeric(6,2)")
     session.execute(f"CREATE DOMAIN {schema}.costs AS {schema}.price CHECK (value >= 0)")
     session.execute(f"CREATE TYPE {schema}.pair AS (a text, b int4)")
+    session.execute(f"CREATE TYPE {schema}.narrow AS (a varchar(3), b {schema}.price)")
     session.execute(f"SET search_path TO {schema}, public")
     return TableName(schema, "t")
 

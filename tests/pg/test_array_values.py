@@ -47,6 +47,11 @@ ARRAYS = [
     Value(array(NANO_DURATION), [-3_600_500_000_000], "interval(1)[]", "{-01:00:00.5}"),
     Value(array(TIME_US), [86_400_000_000], "interval[]", "{24:00:00}"),
     Value(array("string"), ["abc", None], "short[]", "{abc,NULL}"),
+    # texts of composite types
+    Value("string", '("a""b",1.23)', "narrow", '("a""b",1.23)'),
+    Value("bytes", b"(,)", "narrow", "(,)"),
+    Value("string", '("x,y\\\\",-1)', "pair", '("x,y\\\\",-1)'),
+    Value("string", '{"(abc,)",NULL}', "narrow[]", '{"(abc,)",NULL}'),
     # texts of arrays
     Value("string", "{1.23,NULL,2}", "numeric(6,2)[]", "{1.23,NULL,2}"),
     Value("string", "{ 1.23 , null }", "numeric(6,2)[]", "{1.23,NULL}"),

@@ -144,6 +144,12 @@ NAMED = [
         STRUCTURED_TIMESTAMP, filled(STRUCTURED_TIMESTAMP, **LAST_MOMENT), "timestamp", "expected whole microseconds"
     ),
     Value("string", "sesame  ", "varchar(6)", "expected at most 6 characters"),
+    # texts of composite types
+    Value("string", '("ab    ",1.23)', "narrow", "after.v: expected at most 3 characters"),
+    Value("bytes", b"(ab,1.235)", "narrow", "after.v: expected at most 2 digits behind the point"),
+    Value("string", "(a,007)", "pair", "after.v: expected a whole number as it is written back"),
+    Value("string", '("a""b" ,1)', "narrow", "after.v: expected a row as PostgreSQL writes it"),
+    Value("string", '{"(ab,1.235)"}', "narrow[]", "after.v: expected at most 2 digits behind the point"),
     # texts of arrays
     Value("string", "{1.235,2}", "numeric(6,2)[]", "after.v: expected at most 2 digits behind the point"),
     Value("string", '[0:1]={{1.23,"1.235"},{NULL,2}}', "numeric(6,2)[]", "expected at most 2 digits behind the point"),

@@ -47,8 +47,9 @@ _SPECIAL = """\
   refuses.
 - **Bytes** go into a `uuid` when they are 16. Into any type that is neither `bytea` nor text they go as the text that
   they are in UTF-8: so Debezium sends values of types that it does not know (`include.unknown.datatypes`), such as
-  multiranges, `pg_lsn`, `tsquery` and composite types. Give a composite type the fields that it has at the source:
-  PostgreSQL reads the text, and rounds or cuts what a narrower field does not hold; nobody looks at it here.
+  multiranges, `pg_lsn`, `tsquery` and composite types. A composite type's fields have to keep all of theirs, too.
+  Only of a field that is an array or composite itself it is not looked what it keeps: give it the type that it has at
+  the source.
 - **Bytes as text** (`binary.handling.mode` other than `bytes`) are not told from texts by the schema. `binary` of the
   column's settings says how they are written; without it a `bytea` column refuses them.
 - **Enum sets** are their labels joined by commas in a text column, and an array in an array column.

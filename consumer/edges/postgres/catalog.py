@@ -101,6 +101,12 @@ SELECT a.attname,
                      AND k.castmethod = 'b' AND k.castcontext = 'i'
                )
            )
+       ),
+       ARRAY (
+           SELECT jsonb_build_array(y.typname, y.typtype = 'e', y.modifier)
+           FROM pg_attribute x CROSS JOIN {_base("x.atttypid", "x.atttypmod")} AS y
+           WHERE x.attrelid = coalesce(e.typrelid, b.typrelid) AND x.attnum > 0 AND NOT x.attisdropped
+           ORDER BY x.attnum
        )
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
@@ -135,8 +141,8 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             type_name=row[1],
             cast=row[2],
             is_enum=row[3],
-            item=Kind(name=row[4], is_enum=row[5], **_limits(row[4], row[6])) if row[4] else None,
-            **({} if row[4] else _limits(row[1], row[6])),
+            item=_kind(row[4], row[5], row[6], row[15]) if row[4] else None,
+            **({} if row[4] else {**_limits(row[1], row[6]), "fields": _fields(row[15])}),
             identity=row[7],
             always=row[8],
             generated=row[9],
@@ -174,6 +180,15 @@ def _has_cast(connection: psycopg.Connection, staging: str, cast: str) -> bool:
         except psycopg.errors.CannotCoerce:
             return False
     return True
+
+
+def _kind(name: str, is_enum: bool, modifier: int, fields: Sequence[Any]) -> Kind:
+    return Kind(name=name, is_enum=is_enum, **_limits(name, modifier), fields=_fields(fields))
+
+
+def _fields(found: Sequence[Any]) -> tuple[Kind, ...]:
+    """Those of a composite type; what they themselves are made of is not read."""
+    return tuple(_kind(name, is_enum, modifier, ()) for name, is_enum, modifier in found)
 
 
 def _limits(kind: str, modifier: int) -> dict[str, Any]:
