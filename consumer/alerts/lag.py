@@ -61,6 +61,17 @@ LAG_ALERTS = (
         board=Board.PIPELINE,
     ),
     Alert(
+        name="HeadracePartitionUnknown",
+        expr=_partitions(Trend.UNKNOWN),
+        wait="unknown_for",
+        severity=Severity.CRITICAL,
+        summary="How far {{ $value }} partitions of {{ $labels.topic }} are behind is not known",
+        meaning="The tables of this topic most likely stand still, and these partitions count in no other alert of "
+        "lag. Nothing is lost of a partition that only has no leader; what a deleted topic or a cut log had beyond "
+        "its position is.",
+        board=Board.PIPELINE,
+    ),
+    Alert(
         name="HeadracePaused",
         expr=f"max by (topic) ({_PAUSED} {OF_GROUP_LATELY}) > 0",
         wait="paused_for",

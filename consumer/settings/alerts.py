@@ -29,6 +29,10 @@ class Alerts(Section):
     lag_for: Wait = Field(default=300, description="For how long it may wait longer.")
     stalled_for: Wait = Field(default=120, description="For how long a position may not move.")
     stopped_for: Wait = Field(default=60, description="For how long a partition may be stopped.")
+    unknown_for: Wait = Field(
+        default=120,
+        description="For how long Kafka may not tell how far a partition's log reaches, or tell too little.",
+    )
     paused_for: Wait = Field(default=86_400, description="For how long a person may pause a table unasked.")
     stale_seconds: Seconds = Field(default=3600, description="How far behind now a table may be complete to.")
     stale_for: Wait = Field(default=300, description="For how long it may be further behind.")

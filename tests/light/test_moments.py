@@ -37,6 +37,17 @@ def test_who_looks_is_told_the_ends_that_there_are() -> None:
     assert time.monotonic() - begun < settings.request_timeout
 
 
+@pytest.mark.parametrize("wanted", [("none", 0), ("alone", 0)], ids=["no topic", "no leader"])
+def test_where_nothing_is_told_of_any_the_cluster_is_not_away(wanted: tuple[str, int]) -> None:
+    """It has answered: nobody leads what was asked for, or it is not there."""
+    broker = Broker()
+    broker.create("one", [b"a"])
+    broker.create("alone", [b"a"])
+    broker.take_leader("alone")
+    settings = KafkaSettings(bootstrap_servers=broker.bootstrap, group="g", topics=("one",), request_timeout=5)
+    assert KafkaOffsets(settings).known_ends([TopicPartition(*wanted)]) == {}
+
+
 @pytest.mark.parametrize(
     "code",
     [

@@ -97,6 +97,17 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Calm(why="tried again at once", series={_trend("stopped"): "0 1 0 0"}, at=1),
     ),
+    "HeadracePartitionUnknown": (
+        # its only partition had lag, and no process tells of that any more
+        Fires(
+            series={_LAG: "900x4 stale", _trend("not known"): "0x4 1x10"},
+            at=8,
+            labels={"topic": "a"},
+            summary="How far 1 partitions of a are behind is not known",
+        ),
+        Calm(why="another broker leads it", series={_trend("not known"): "0 1 1 0 0 0"}, at=4),
+        Calm(why="all is known", series={_trend("not known"): "0x10", _trend("ok"): "2x10"}, at=5),
+    ),
     "HeadracePaused": (
         Fires(
             series={_trend("paused"): f"1x{_DAY + 10}"},

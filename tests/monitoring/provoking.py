@@ -76,6 +76,16 @@ def _stopped(scene: Scene) -> Iterator[Labels]:
 
 
 @contextmanager
+def _unknown(scene: Scene) -> Iterator[Labels]:
+    """Somebody deletes the topic, then makes it again."""
+    scene.worker()
+    scene.settle()
+    _delete_topic(scene, scene.feed.topic)
+    yield {"topic": scene.feed.topic}
+    create_topic(scene.job.at.kafka, scene.feed.topic, 3)
+
+
+@contextmanager
 def _paused(scene: Scene) -> Iterator[Labels]:
     scene.worker()
     scene.settle()
@@ -416,6 +426,7 @@ PROVOKED: dict[str, Provoke] = {
     "HeadraceLagging": _lagging,
     "HeadraceStalled": _stalled,
     "HeadraceStopped": _stopped,
+    "HeadracePartitionUnknown": _unknown,
     "HeadracePaused": _paused,
     "HeadraceTableStale": _stale,
     "HeadraceTableDiffers": _differs,

@@ -27,6 +27,7 @@ SOON = Alerts(
     lag_for=1,
     stalled_for=1,
     stopped_for=1,
+    unknown_for=2,
     paused_for=2,
     stale_seconds=5,
     stale_for=1,

@@ -5,7 +5,7 @@ from consumer.telemetry import metrics as m
 from tools.dashboards.parts import DEFAULTS, Lines, Listing, Query, Row, Tile, board
 from tools.dashboards.series import of_group, of_worker, quantile, rate
 
-_STANDING = of_group(m.LAG_PARTITIONS, 'trend=~"stopped|stalled|no worker"')
+_STANDING = of_group(m.LAG_PARTITIONS, 'trend=~"stopped|stalled|no worker|not known"')
 _DEAD = of_group(m.LETTERS_OPEN, 'state="dead"')
 _AWAY = of_worker(m.BREAKER, 'state!="closed"')
 
@@ -32,10 +32,11 @@ _NOW = Row(
         ),
         Tile(
             title="Partitions that stand",
-            why="Partitions that are stopped, stalled, or without a worker.",
+            why="Partitions that are stopped, stalled, without a worker, or of whose log Kafka does not tell how far "
+            "it reaches.",
             queries=(Query(f"sum({_STANDING})", ""),),
             bad=1,
-            alerts=("HeadraceStopped", "HeadraceStalled", "HeadraceNoWorker"),
+            alerts=("HeadraceStopped", "HeadraceStalled", "HeadraceNoWorker", "HeadracePartitionUnknown"),
         ),
         Tile(
             title="Dead letters",

@@ -25,10 +25,16 @@ _LAG = Row(
         Lines(
             title="Partitions by where their lag is going",
             why="ok and catching up need nobody. behind: moves, and does not come near the end. stalled: has a worker "
-            "and does not move. stopped: waits for a person.",
+            "and does not move. stopped: waits for a person. not known: Kafka does not tell how far the log reaches.",
             queries=(Query(f"sum by (trend) ({of_group(m.LAG_PARTITIONS)}) > 0", "{{trend}}"),),
             stacked=True,
-            alerts=("HeadraceStalled", "HeadraceStopped", "HeadracePaused", "HeadraceNoWorker"),
+            alerts=(
+                "HeadraceStalled",
+                "HeadraceStopped",
+                "HeadracePartitionUnknown",
+                "HeadracePaused",
+                "HeadraceNoWorker",
+            ),
         ),
         Listing(
             title="Partitions that are furthest behind",

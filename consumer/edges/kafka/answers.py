@@ -14,6 +14,8 @@ ABSENT = (
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.OFFSET_NOT_AVAILABLE,
+    # of all that was asked for, nothing is there that somebody leads
+    KafkaError._NOENT,
 )
 """Errors of what is not there, or has nobody who could tell of it now."""
 HIDDEN = (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED)

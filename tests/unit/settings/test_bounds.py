@@ -105,6 +105,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "alerts.stale_seconds": (1, _MONTH),
     "alerts.stale_for": (0, _MONTH),
     "alerts.unseen_seconds": (1, _MONTH),
+    "alerts.unknown_for": (0, _MONTH),
     "alerts.unseen_for": (0, _MONTH),
     "alerts.silence_seconds": (1, _MONTH),
     "alerts.silence_for": (0, _MONTH),
