@@ -1,13 +1,14 @@
 """Looks at how far a group is, every few seconds, from one of its processes: lag is known also while workers are down.
 
 One process does it, so that sums are right: the worker that has lived longest, or the admin process while none lives.
-Whose looks do not come to their end tells of the last one for a minute more.
+Whose looks do not come to their end tells of the last one for a minute more, and when that was for as long as it lasts.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 import structlog
@@ -80,6 +81,12 @@ class Lookout:
     def seen(self) -> Sight | None:
         """The last look; None while another process looks, and where it is too long ago. For any thread."""
         return self._seen if self._clock() - self._seen_at <= max(STAYS, 2 * self._every) else None
+
+    @property
+    def looked(self) -> datetime | None:
+        """When the last look was, however long ago; None while another process looks. For any thread."""
+        seen = self._seen
+        return seen.at if seen else None
 
     def turn(self, timeout: float) -> None:
         """Take the next step of a look, or begin one if it is time to; else wait."""

@@ -26,6 +26,7 @@ from consumer.edges.postgres import flags, memory
 from consumer.lifecycle import Hooks, LifeSettings, Side, WorkerLife
 from consumer.ports.target import Retention
 from consumer.settings.loading import Settings
+from consumer.telemetry.grouping import looked_samples
 from consumer.telemetry.watchers import Probes, Watchers
 from consumer.telemetry.working import pressure_samples, worker_samples
 
@@ -138,6 +139,7 @@ def _watch(given: Given, engine: Engine, parts: Parts, life: WorkerLife, lookout
     told, rationing, pool = given.told, engine.reader.rationing, given.shared.pool
     told.probe(probes(given.settings, life, parts))
     group = group_samples(given.steering.reloading, told)
+    told.ask(lambda: looked_samples(lookout.looked))
     told.ask(lambda: group.of(lookout.seen))
     told.ask(lambda: worker_samples(parts.report(0.0), pool.status(), _since_1970(life.turned)))
     told.ask(lambda: pressure_samples(rationing.held_back, rationing.waited))

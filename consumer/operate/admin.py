@@ -33,7 +33,7 @@ def serve(config: Config = None) -> None:
     from consumer.composition.process import group_samples, reading, watchers
     from consumer.composition.reloading import Reloading
     from consumer.settings.loading import load
-    from consumer.telemetry.grouping import connector_samples
+    from consumer.telemetry.grouping import connector_samples, looked_samples
     from consumer.telemetry.logs import configure
 
     with reported():
@@ -50,6 +50,7 @@ def serve(config: Config = None) -> None:
             if admin.is_open:
                 say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
             group, watch, reads = group_samples(reloading, told), made.state.watch, reading(reloading)
+            told.ask(lambda: looked_samples(lookout.looked))
             told.ask(lambda: group.of(lookout.seen))
             told.ask(lambda: connector_samples(said.connectors, said.answered, reads) if (said := watch.heard) else ())
             lookout.tell = told.tell

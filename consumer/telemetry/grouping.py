@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from consumer.core.connectors import Connector
 from consumer.core.lag import Going, Lag
@@ -38,7 +39,6 @@ class GroupSamples:
         """Those of a look; none without one."""
         if sight is None:
             return
-        yield Sample(metrics.LOOKED, sight.at.timestamp())
         topics = {topic for topic in {one.lag.at.topic for one in sight.partitions} if self.reads(topic)}
         read = [one for one in sight.partitions if one.lag.at.topic in topics]
         yield from self._lags([one.lag for one in read])
@@ -126,6 +126,12 @@ class GroupSamples:
         for topic in sorted({topic for topic, _ in counts}):
             for trend in Trend:
                 yield Sample(metrics.LAG_PARTITIONS, counts[topic, trend], (topic, trend))
+
+
+def looked_samples(at: datetime | None) -> Iterator[Sample]:
+    """When the group was last looked at; told on when what was seen then is too old to be told."""
+    if at is not None:
+        yield Sample(metrics.LOOKED, at.timestamp())
 
 
 def connector_samples(

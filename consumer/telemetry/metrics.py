@@ -172,7 +172,9 @@ TABLE_RECORDS = _gauge("table_lag_records", "Records of a table that are not app
 TABLE_COMPLETE = _gauge(
     "table_complete_timestamp_seconds", "Up to which source time a table is complete.", "table", teller=_GROUP
 )
-LOOKED = _gauge("lag_looked_timestamp_seconds", "When lag was last looked at.", teller=_GROUP)
+LOOKED = _gauge(
+    "lag_looked_timestamp_seconds", "When lag was last looked at, also where that is long ago.", teller=_GROUP
+)
 LETTERS_OPEN = _gauge("letters_open", "Letters that are open.", "state", teller=_GROUP)
 LETTERS_OLDEST = _gauge(
     "letters_oldest_timestamp_seconds", "When the oldest open letter failed first.", "state", teller=_GROUP

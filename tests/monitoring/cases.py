@@ -152,6 +152,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "HeadraceLagUnseen": (
         Fires(series={_LOOKED: "0x10"}, at=5, summary="Nobody has looked at the group's lag for too long"),
         Fires(series={}, at=5, summary="Nobody has looked at the group's lag for too long"),
+        Calm(why="within its bound", series={_LOOKED: "0x10"}, at=2),
         Calm(why="somebody looks", series={_LOOKED: "0+60x10"}, at=5),
     ),
     "HeadraceSourceSilent": (

@@ -15,6 +15,9 @@ from consumer.core.trend import Trend
 from consumer.ports.control import Worker
 from consumer.ports.facts import Fact, Failed
 from consumer.ports.outlook import Heartbeat, Judged, Stored
+from consumer.telemetry import metrics
+from consumer.telemetry.gauging import Sample
+from consumer.telemetry.grouping import looked_samples
 from tests.unit.reporting import worker_of
 
 AT = TopicPartition("shop.orders", 0)
@@ -210,6 +213,21 @@ def test_looks_that_do_not_come_to_an_end_are_not_told_of_for_ever(group: Group)
     group.away = False
     whole(look)
     assert look.seen is not None
+
+
+def test_when_it_looked_last_is_told_for_as_long_as_no_other_process_tells(group: Group) -> None:
+    """However long ago that is: an alert has a number to hold against its threshold, and a person sees it grow."""
+    now = [0.0]
+    look = lookout(group, clock=lambda: now[0])
+    assert list(looked_samples(look.looked)) == []
+    whole(look)
+    group.away = True
+    now[0] = 900.0
+    whole(look)
+    assert (look.seen, list(looked_samples(look.looked))) == (None, [Sample(metrics.LOOKED, NOON.timestamp())])
+    group.teller_now = "other"
+    whole(look)
+    assert list(looked_samples(look.looked)) == []
 
 
 def test_a_look_that_fails_leaves_the_one_before(group: Group) -> None:

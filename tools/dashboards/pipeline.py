@@ -82,7 +82,8 @@ _TABLES = Row(
         ),
         Lines(
             title="Since the last look",
-            why="All of this board rests on looks of one process at the group. While it can't look its values stay.",
+            why="All of this board rests on looks of one process at the group. While it can't look this grows; what it "
+            "saw last is told for a minute more.",
             queries=(Query(f"time() - max({of_group(m.LOOKED)})", "last look"),),
             unit="s",
             bad=DEFAULTS.unseen_seconds,
