@@ -120,7 +120,8 @@ FLAGS: dict[Flag, FlagKind] = {
             off="Nothing is sent to the retry topics, and what comes from there waits: letters stay as they are, in "
             "their table. No attempt is counted.",
             risk="Rows that have letters stay behind. Letters that are not published count in letters.max_unpublished; "
-            "there the partitions of new letters stop.",
+            "there the partitions of new letters stop. HeadraceRetryOverdue and HeadraceLettersUnpublished are quiet "
+            "of them.",
         ),
         FlagKind(
             flag=Flag.DEAD_LETTERS,
@@ -129,7 +130,8 @@ FLAGS: dict[Flag, FlagKind] = {
             heeder=Heeder.WORKERS,
             off="Dead letters are in their table alone, and are published once it is on again.",
             risk="Who listens to the dead-letter topic hears nothing. What is not published counts in "
-            "letters.max_unpublished; there the partitions of new letters stop.",
+            "letters.max_unpublished; there the partitions of new letters stop. HeadraceLettersUnpublished is quiet of "
+            "them.",
         ),
         FlagKind(
             flag=Flag.COLUMN_CHECKS,

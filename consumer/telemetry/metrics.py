@@ -181,9 +181,13 @@ LETTERS_OLDEST = _gauge(
 )
 LANE_DUE = _gauge("retry_due_letters", "Letters whose next attempt is due.", teller=_GROUP)
 LANE_OVERDUE = _gauge(
-    "retry_overdue_letters", "Letters whose next attempt has been due for over a minute.", teller=_GROUP
+    "retry_overdue_letters",
+    "Letters whose next attempt has been due for over a minute; none while retry-lane is off.",
+    teller=_GROUP,
 )
-LETTERS_UNPUBLISHED = _gauge("letters_unpublished", "Letters whose copies are to be published.", teller=_GROUP)
+LETTERS_UNPUBLISHED = _gauge(
+    "letters_unpublished", "Letters whose copies are to be published, without those that a flag keeps.", teller=_GROUP
+)
 HEARTBEAT = _gauge(
     "source_heartbeat_timestamp_seconds", "When the source's last heartbeat came to Kafka.", teller=_GROUP
 )

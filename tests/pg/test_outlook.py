@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from consumer.core.flags import Flag
 from consumer.core.lag import Going, Log, lags
 from consumer.core.records import TopicPartition
 from consumer.core.trend import Trend
@@ -61,6 +62,16 @@ class Scene:
         log = Log(ends=ends, untold={place.at for place in places} - ends.keys())
         judged = [Judged(lag, trend or GOES[lag.going]) for lag in lags(places, log, (), 0.0)]
         self.outlook.keep(at, judged, heard and Heartbeat("beats", heard.timestamp()))
+
+    def turn(self, letter: int, state: str, due: float) -> None:
+        """Have a letter be in a state, due so many seconds ago."""
+        late = "UPDATE headrace.letters SET state = %s, due_at = now() - make_interval(secs => %s) WHERE id = %s"
+        self._session.execute(late, (state, due, letter))
+
+    def switch_off(self, flag: str) -> None:
+        """As somebody does it."""
+        row = "INSERT INTO headrace.flags (group_name, flag, is_on, actor, reason) VALUES (%s, %s, false, 'me', 'why')"
+        self._session.execute(row, (self._group, str(flag)))
 
     def fresh(self, column: str = "complete_to") -> Any:
         """What the view says."""
@@ -191,6 +202,22 @@ def test_open_letters_are_counted_by_state_with_their_oldest(
     assert stored.letters.open["dead"][1] == NOON
     assert (stored.letters.due, stored.letters.overdue, stored.letters.unpublished) == (2, 1, 3)
     assert stored.sizes["letters"] > 0
+
+
+@pytest.mark.parametrize(
+    ("off", "unpublished", "overdue"),
+    [("", 3, 1), (Flag.DEAD_LETTERS, 2, 1), (Flag.RETRY_LANE, 1, 0), (Flag.TRACING, 3, 1)],
+)
+def test_what_a_flag_keeps_is_neither_overdue_nor_to_be_published(
+    scene: Scene, bad: Bad, off: str, unpublished: int, overdue: int
+) -> None:
+    """Somebody wanted it so: nothing is wrong with Kafka, or with who reads the lane. It stays open and due."""
+    for number, state in enumerate(("dead", "retrying", "replaying")):
+        scene.turn(bad(number=number), state, due=300 if state == "retrying" else 1)
+    if off:
+        scene.switch_off(off)
+    found = scene.outlook.stored().letters
+    assert (found.unpublished, found.overdue, found.due, len(found.open)) == (unpublished, overdue, 2, 3)
 
 
 def test_a_table_with_open_letters_says_so(session: psycopg.Connection, bad: Bad, group: str) -> None:

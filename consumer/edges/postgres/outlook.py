@@ -5,6 +5,7 @@ from datetime import datetime
 
 import psycopg
 
+from consumer.core.flags import Flag
 from consumer.core.lag import Place
 from consumer.edges.postgres import fleet
 from consumer.edges.postgres.pool import TargetPool
@@ -71,16 +72,22 @@ CROSS JOIN LATERAL (
 ) AS o
 """
 """Open letters of a group: by state how many, and when the oldest failed first."""
+# what a flag keeps in its table waits for whoever switched that off
 _LANE = """
-SELECT count(*) FILTER (WHERE due_at <= now()), count(*) FILTER (WHERE due_at <= now() - interval '1 minute')
+SELECT count(*) FILTER (WHERE due_at <= now()), count(*) FILTER (WHERE due_at <= now() - interval '1 minute'
+    AND NOT EXISTS (SELECT FROM headrace.flags WHERE group_name = %(group)s AND flag = %(lane)s AND NOT is_on))
 FROM (
     SELECT due_at FROM headrace.letters
     WHERE group_name = %(group)s AND state IN ('retrying', 'replaying') AND due_at <= now() LIMIT 100000
 ) AS due
 """
 _UNPUBLISHED = """
-SELECT count(*) FROM headrace.letters
+SELECT count(*) FROM headrace.letters l
 WHERE group_name = %(group)s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
+    AND NOT EXISTS (
+        SELECT FROM headrace.flags f WHERE f.group_name = l.group_name AND NOT f.is_on
+            AND f.flag = CASE l.state WHEN 'dead' THEN %(dead)s ELSE %(lane)s END
+    )
 """
 _FRESH = """
 SELECT table_name, complete_to, newest_change_at, records_behind FROM headrace.freshness WHERE group_name = %(group)s
@@ -151,7 +158,7 @@ class PostgresOutlook:
         return str(row[0]) if row else None
 
     def _stored(self, session: psycopg.Connection) -> Stored:
-        group = {"group": self._group}
+        group = {"group": self._group, "lane": Flag.RETRY_LANE.value, "dead": Flag.DEAD_LETTERS.value}
         with translated("look at the group"):
             states = {row[0]: (row[1], row[2]) for row in session.execute(OPEN, group)}
             due, overdue = session.execute(_LANE, group).fetchone() or (0, 0)
