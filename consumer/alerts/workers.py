@@ -1,8 +1,10 @@
 """Alerts of the processes themselves."""
 
 from consumer.alerts.alert import OF_GROUP_LATELY, Alert, Board, Severity, ours
+from consumer.core.healing import Act
 from consumer.core.trend import Trend
 from consumer.telemetry.metrics import (
+    HEALED,
     HELD,
     LAG_PARTITIONS,
     MEMORY,
@@ -19,6 +21,20 @@ _UNREAD = ours(LAG_PARTITIONS, f'trend="{Trend.UNREAD}"')
 def _grown(metric: Metric) -> str:
     """By how much a counter grew within the window."""
     return f"(increase({metric.name}[<window>s]) {OF_GROUP_LATELY})"
+
+
+# between starts of a process that ends at once whoever starts it may let minutes go by
+_BEGAN = f"changes({STARTED.name}[<restart_window>s])"
+_LIVES_SHORTLY = f"time() - last_over_time({STARTED.name}[<window>s]) < <window>"
+# told by who starts them: each time they are another instance
+_DIED = f'{HEALED.name}{{act="{Act.WORKER_RESTARTED}"}}'
+_RESTARTED = f"increase({_DIED}[<restart_window>s])"
+_DIED_LATELY = f"increase({_DIED}[<window>s]) > 0"
+
+
+def _often(starts: str, still: str) -> str:
+    """Too many starts of a process, if they go on."""
+    return f"max by (instance) ({starts} and {still} {OF_GROUP_LATELY}) >= <restarts>"
 
 
 WORKER_ALERTS = (
@@ -53,9 +69,10 @@ WORKER_ALERTS = (
     ),
     Alert(
         name="HeadraceRestarting",
-        expr=f"max by (instance) (changes({STARTED.name}[<window>s]) {OF_GROUP_LATELY}) >= <restarts>",
+        expr=f"{_often(_BEGAN, _LIVES_SHORTLY)} or {_often(_RESTARTED, _DIED_LATELY)}",
         severity=Severity.CRITICAL,
-        summary="{{ $labels.instance }} began {{ $value }} times anew lately",
+        summary="{{ $labels.instance }}, or a worker that it keeps running, began "
+        '{{ $value | printf "%.0f" }} times anew lately',
         meaning="Each start reads again from the stored positions, so nothing is lost or applied twice, but little or "
         "nothing may come through.",
         board=Board.RESOURCES,

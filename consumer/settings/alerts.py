@@ -58,7 +58,10 @@ class Alerts(Section):
     window: Seconds = Field(
         default=600, description="Seconds that events are counted over; a pause of which nobody tells for less goes on."
     )
-    restarts: Count = Field(default=3, description="Starts of a process within the window that are too many.")
+    restarts: Count = Field(
+        default=3, description="Starts of a process within restart_window that are too many, one of them within window."
+    )
+    restart_window: Seconds = Field(default=3600, description="Seconds that starts of a process are counted over.")
     fence_losses: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
         default=10,
         description="Partitions taken in the middle of work, within the window, that are too many.",

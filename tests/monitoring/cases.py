@@ -59,6 +59,7 @@ _CONTROL = 'headrace_control_bytes{{relation="{}"}}'
 _LOOP = 'headrace_loop_turned_timestamp_seconds{loop="reader"}'
 _REBALANCES = 'headrace_rebalances_total{event="assigned"}'
 _STARTED = "headrace_started_timestamp_seconds"
+_RESTARTED = 'headrace_healing_total{act="worker restarted"}'
 _OTHER = 'instance="w:2", '
 _DAY = 1440
 _PAUSED_THERE = f'headrace_lag_partitions{{{_OTHER}topic="a", trend="paused"}}'
@@ -380,12 +381,29 @@ CASES: dict[str, tuple[Case, ...]] = {
     ),
     "HeadraceRestarting": (
         Fires(
-            series={"headrace_started_timestamp_seconds": "0 60 60 180 240 240 240"},
+            series={_STARTED: "0 60 60 180 240 240 240"},
             at=6,
             labels={"instance": "w:1"},
-            summary="w:1 began 3 times anew lately",
+            summary="w:1, or a worker that it keeps running, began 3 times anew lately",
         ),
-        Calm(why="once", series={"headrace_started_timestamp_seconds": "0 0 0 180 180 180 180"}, at=6),
+        # Kubernetes lets five minutes go by in front of each start
+        Fires(
+            series={_STARTED: "0 _x5 360 _x5 720 _x5 1080 _x5 1440 _x5 1800x9"},
+            scraped="1 _x5 1 _x5 1 _x5 1 _x5 1 _x5 1x9",
+            at=34,
+            labels={"instance": "w:1"},
+            summary="w:1, or a worker that it keeps running, began 5 times anew lately",
+        ),
+        # a worker that is started again has another port
+        Fires(
+            series={_RESTARTED: "1 2 3 4x9"},
+            at=6,
+            labels={"instance": "w:1"},
+            summary="w:1, or a worker that it keeps running, began 3 times anew lately",
+        ),
+        Calm(why="once", series={_STARTED: "0 0 0 180 180 180 180"}, at=6),
+        Calm(why="it has lived for long since", series={_STARTED: "0 60 60 180 240x30"}, at=20),
+        Calm(why="its workers have lived for long since", series={_RESTARTED: "1 2 3 4x30"}, at=20),
     ),
     "HeadraceFenceLosses": (
         Fires(

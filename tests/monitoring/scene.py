@@ -43,6 +43,7 @@ SOON = Alerts(
     memory_for=1,
     window=40,
     restarts=3,
+    restart_window=120,
     fence_losses=0,
     rebalances=4,
     dead_seconds=3,

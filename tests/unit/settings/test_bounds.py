@@ -119,6 +119,7 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "alerts.memory_bytes": (1_000_000, 10**15),
     "alerts.memory_for": (0, _MONTH),
     "alerts.window": (1, _MONTH),
+    "alerts.restart_window": (1, _MONTH),
     "alerts.restarts": (1, 1_000_000_000),
     "alerts.fence_losses": (0, 1_000_000_000),
     "alerts.rebalances": (1, 1_000_000_000),
