@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
@@ -189,12 +190,15 @@ def _end_with_parent() -> None:
 def _main() -> None:
     import consumer.cli
     import consumer.worker
+    from consumer.telemetry import process
 
     assert consumer.cli
     assert consumer.worker
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         asked = _serve(connection)
+    # it begins now, and not when it was imported
+    process._STARTED = time.time()
     _become(asked)
 
 
