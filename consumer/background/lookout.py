@@ -124,7 +124,10 @@ class Lookout:
         heartbeat = self._heard() if self._beating else None
         yield
         self._outlook.keep(at, judged, heartbeat)
-        self._seen = Sight(at=at, partitions=judged, heartbeat=heartbeat, stored=self._outlook.stored())
+        stored = self._outlook.stored()
+        # also where its topic tells nothing now, and where another process heard it
+        known = stored.heartbeat if stored.heartbeat and stored.heartbeat.topic in self._beating else None
+        self._seen = Sight(at=at, partitions=judged, heartbeat=known, stored=stored)
         self._seen_at = self._clock()
 
     def _judged(self, found: Sequence[Lag], workers: Sequence[Worker]) -> list[Judged]:
@@ -133,7 +136,9 @@ class Lookout:
         return [Judged(lag, trends.get(lag.at, Trend.BEHIND if lag.records else Trend.OK)) for lag in found]
 
     def _heard(self) -> Heartbeat | None:
-        """Since when the newest heartbeat that was read lies in its topic, which has one partition."""
+        """Since when the newest heartbeat that was read lies in its topic, which has one partition; None where that
+        tells nothing.
+        """
         (topic,) = self._beating
         at = TopicPartition(topic, 0)
         end = self._offsets.known_ends([at]).get(at, 0)

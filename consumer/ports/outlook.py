@@ -38,14 +38,23 @@ class Compared:
     rows: Mapping[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The newest record of the source's heartbeat topic, and when it came (seconds since 1970)."""
+
+    topic: str
+    appended: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What the target knows. `sizes`: bytes of the control schema's tables."""
+    """What the target knows. `sizes`: bytes of the control schema's tables. `heartbeat`: the last that was kept."""
 
     letters: Letters = field(default_factory=Letters)
     tables: Sequence[Fresh] = ()
     compared: Sequence[Compared] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
+    heartbeat: Heartbeat | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +63,6 @@ class Judged:
 
     lag: Lag
     trend: Trend
-
-
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """The newest record of the source's heartbeat topic, and when it came (seconds since 1970)."""
-
-    topic: str
-    appended: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

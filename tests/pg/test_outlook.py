@@ -171,6 +171,14 @@ def test_a_source_that_is_silent_sends_nothing(scene: Scene) -> None:
     assert (scene.fresh(), scene.fresh("source_heard_at")) == (after(4), after(4))
 
 
+def test_what_was_heard_of_the_source_stays(scene: Scene) -> None:
+    """For who comes to tell when its topic has none any more."""
+    assert scene.outlook.stored().heartbeat is None
+    scene.look(after(1), 100, heard=after(0.5))
+    scene.look(after(2), 100)
+    assert scene.outlook.stored().heartbeat == Heartbeat("beats", after(0.5).timestamp())
+
+
 def test_the_worker_that_has_lived_longest_tells_of_the_group(
     session: psycopg.Connection, scene: Scene, group: str
 ) -> None:

@@ -39,6 +39,7 @@ class Group:
         self.kept: list[tuple[Sequence[Judged], Heartbeat | None]] = []
         self.asked: list[Mapping[TopicPartition, int]] = []
         self.workers: list[Worker] = []
+        self.heard: Heartbeat | None = None
         # offsets of heartbeats; at others there are marks of transactions
         self.beats = [8]
         self.beats_asked = 0
@@ -55,9 +56,10 @@ class Group:
 
     def keep(self, at: datetime, partitions: Sequence[Judged], heartbeat: Heartbeat | None) -> None:
         self.kept.append((partitions, heartbeat))
+        self.heard = heartbeat or self.heard
 
     def stored(self) -> Stored:
-        return Stored()
+        return Stored(heartbeat=self.heard)
 
     def known_ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         return {at: self.logs[at] for at in partitions if at in self.logs}
@@ -291,6 +293,30 @@ def test_the_last_heartbeat_stays_while_none_comes(group: Group) -> None:
     group.logs[BEATS], group.beats = 11, []
     whole(look)
     assert (group.beats_asked, group.kept[-1][1]) == (2, Heartbeat("beats", 8.0))
+
+
+@pytest.mark.parametrize("lost", ["no leader", "the beats"])
+def test_what_was_heard_is_told_by_whoever_looks_next_while_its_topic_tells_nothing(group: Group, lost: str) -> None:
+    """A silence goes on while nobody leads the topic, and behind what its log keeps; also past a new process."""
+    whole(lookout(group, heartbeats="beats"))
+    if lost == "no leader":
+        del group.logs[BEATS]
+    else:
+        group.beats = []
+    look = lookout(group, heartbeats="beats")
+    whole(look)
+    assert look.seen is not None
+    assert look.seen.heartbeat == Heartbeat("beats", 8.0)
+
+
+def test_what_was_heard_of_another_topic_is_not_told(group: Group) -> None:
+    """Nor of any, where none is to be listened to."""
+    whole(lookout(group, heartbeats="beats"))
+    for topic in ("", "others"):
+        look = lookout(group, heartbeats=topic)
+        whole(look)
+        assert look.seen is not None
+        assert look.seen.heartbeat is None
 
 
 def test_records_are_read_for_their_age_once_and_not_all_at_a_time(group: Group) -> None:

@@ -56,6 +56,9 @@ _HEARD = """
 INSERT INTO headrace.source_signs (group_name, topic, heard_at) VALUES (%s, %s, to_timestamp(%s))
 ON CONFLICT (group_name) DO UPDATE SET topic = excluded.topic, heard_at = excluded.heard_at
 """
+_KNOWN_HEARD = (
+    "SELECT topic, extract(epoch FROM heard_at)::float8 FROM headrace.source_signs WHERE group_name = %(group)s"
+)
 # counted from the tallies; the oldest of each state is read from an index, which is named by what is always so
 OPEN = """
 SELECT t.state, t.letters, o.first_failed_at
@@ -168,9 +171,11 @@ class PostgresOutlook:
                 for row in session.execute(_FRESH, group)
             ]
             compared = [Compared(table=row[0], at=row[1], rows=row[2]) for row in session.execute(_COMPARED, group)]
+            heard = session.execute(_KNOWN_HEARD, group).fetchone()
             sizes = {row[0]: row[1] for row in session.execute(_SIZES)}
         letters = Letters(open=states, due=due, overdue=overdue, unpublished=unpublished)
-        return Stored(letters=letters, tables=tables, compared=compared, sizes=sizes)
+        heartbeat = Heartbeat(*heard) if heard else None
+        return Stored(letters=letters, tables=tables, compared=compared, sizes=sizes, heartbeat=heartbeat)
 
 
 def _told(partitions: Sequence[Judged]) -> tuple[list[str], list[int], list[str], list[str]]:
