@@ -27,13 +27,13 @@ def alerts(
 ) -> None:
     """The alerts with the thresholds of the settings, or the rules for Prometheus."""
     from consumer.settings.loading import load
-    from consumer.settings.waits import SEEN
+    from consumer.settings.waits import RULED, complaints
 
     with reported():
         settings = load(config)
-        if not SEEN.holds(settings):
-            remedy = "Raise the first or lower the second, then write the rules anew."
-            detail = SEEN.complaint(settings)
+        if wrong := list(complaints(settings, RULED)):
+            remedy = "Change one of the settings that it names, then write the rules anew."
+            detail = "; ".join(wrong)
             raise Refused(failed(KINDS["worker.settings"], "settings", "load", detail, remedy=remedy))
         values = settings.alerts.model_dump()
         try:

@@ -50,7 +50,9 @@ class Alerts(Section):
     workers_for: Wait = Field(default=120, description="For how long there may be fewer.")
     unread_for: Wait = Field(default=120, description="For how long a partition may have no worker.")
     loop_seconds: Seconds = Field(
-        default=60, description="Most between two turns of a worker's loop; less than worker.stall_timeout."
+        default=60,
+        description="Most between two turns of a worker's loop; less than worker.stall_timeout, and more than a "
+        "statement may take: 1.25 times target.batch_deadline and target.connect_timeout.",
     )
     loop_for: Wait = Field(default=0, description="For how long there may be more.")
     memory_bytes: Bytes = Field(default=900_000_000, description="Most memory of a process.")

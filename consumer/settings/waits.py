@@ -3,7 +3,7 @@
 One table for the check at the start and for `headrace config explain`, so that neither says what the other does not.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -153,12 +153,28 @@ RELATIONS = (
 )
 """Each of them is looked at, and all that do not hold are told together."""
 
-SEEN = Relation(
-    # a look may be late, or another process may begin to look
-    settings=("alerts.unseen_seconds", "telemetry.look_every"),
-    holds=lambda s: s.alerts.unseen_seconds >= 2 * s.telemetry.look_every + 60,
-    words="alerts.unseen_seconds must be at least twice telemetry.look_every and a minute "
-    "(2 x {telemetry_look_every:g} + 60), or HeadraceLagUnseen fires for ever",
+RULED = (
+    Relation(
+        # a look may be late, or another process may begin to look
+        settings=("alerts.unseen_seconds", "telemetry.look_every"),
+        holds=lambda s: s.alerts.unseen_seconds >= 2 * s.telemetry.look_every + 60,
+        words="alerts.unseen_seconds must be at least twice telemetry.look_every and a minute "
+        "(2 x {telemetry_look_every:g} + 60), or HeadraceLagUnseen fires for ever",
+    ),
+    Relation(
+        # within a statement nothing turns
+        settings=("alerts.loop_seconds", "target.batch_deadline", "target.connect_timeout"),
+        holds=lambda s: s.alerts.loop_seconds > STATEMENT * s.target.batch_deadline + s.target.connect_timeout,
+        words="alerts.loop_seconds must be more than 1.25 times target.batch_deadline + target.connect_timeout "
+        "(1.25 x {target_batch_deadline:g} + {target_connect_timeout:g}), or HeadraceLoopStuck fires while a statement "
+        "takes its time",
+    ),
+    Relation(
+        settings=("alerts.loop_seconds", "worker.stall_timeout"),
+        holds=lambda s: s.alerts.loop_seconds < s.worker.stall_timeout,
+        words="alerts.loop_seconds must be less than worker.stall_timeout ({worker_stall_timeout:g}), or the process "
+        "ends before HeadraceLoopStuck says so",
+    ),
 )
 """What rules have to hold; workers, which do not read them, start without it."""
 
@@ -169,9 +185,9 @@ CLOSING = 5.0
 """Seconds that a process needs behind its drain to close what it owns."""
 
 
-def complaints(settings: "Settings") -> Iterator[str]:
-    """What does not hold."""
-    return (relation.complaint(settings) for relation in RELATIONS if not relation.holds(settings))
+def complaints(settings: "Settings", relations: Sequence[Relation] = RELATIONS) -> Iterator[str]:
+    """What of these does not hold."""
+    return (relation.complaint(settings) for relation in relations if not relation.holds(settings))
 
 
 def relations_of(path: str) -> list[Relation]:

@@ -98,6 +98,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "alerts.unseen_seconds must be at least twice",
     ),
     ({"prometheusRule": {"enabled": True}, "settings": {"alerts": {"unseen_seconds": 79}}}, "alerts.unseen_seconds"),
+    (
+        {"prometheusRule": {"enabled": True}, "settings": {"target": {"batch_deadline": 40}}},
+        "alerts.loop_seconds must be more than 1.25 times",
+    ),
+    ({"prometheusRule": {"enabled": True}, "settings": {"alerts": {"loop_seconds": 47}}}, "alerts.loop_seconds"),
+    (
+        {"prometheusRule": {"enabled": True}, "settings": {"alerts": {"loop_seconds": 120}}},
+        "alerts.loop_seconds must be less than settings.worker.stall_timeout",
+    ),
     ({"serviceMonitor": {"enabled": True, "port": "other"}}, "worker.ports"),
     ({"podMonitor": {"interval": "often"}}, "/podMonitor/interval"),
     ({"podDisruptionBudget": {"maxUnavailable": 0}}, "/podDisruptionBudget/maxUnavailable"),

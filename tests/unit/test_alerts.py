@@ -97,3 +97,24 @@ def test_rules_by_which_every_look_is_too_old_are_refused(every: int, code: int,
     if code:
         said = f"alerts.unseen_seconds must be at least twice telemetry.look_every and a minute (2 x {every} + 60)"
         assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("loop", "deadline", "said"),
+    [
+        (48, 30, ""),
+        (119, 30, ""),
+        (120, 30, "alerts.loop_seconds must be less than worker.stall_timeout (120)"),
+        (47, 30, "(1.25 x 30 + 10), or HeadraceLoopStuck fires while a statement takes its time"),
+        (60, 40, "(1.25 x 40 + 10), or HeadraceLoopStuck fires while a statement takes its time"),
+    ],
+)
+def test_a_loop_is_told_as_stuck_after_any_statement_and_before_its_process_ends(
+    loop: int, deadline: int, said: str, tmp_path: Path
+) -> None:
+    """Else the alert is of batches that go as they should, or never comes."""
+    file = tmp_path / "headrace.toml"
+    file.write_text((ROOT / "deploy/headrace/headrace.toml").read_text())
+    environment = {"HEADRACE_ALERTS__LOOP_SECONDS": str(loop), "HEADRACE_TARGET__BATCH_DEADLINE": str(deadline)}
+    done = CliRunner().invoke(app, ["alerts", "--config", str(file)], env=environment)
+    assert (done.exit_code, said in done.stderr) == (2 if said else 0, True), done.output
