@@ -10,7 +10,8 @@ import yaml
 
 from consumer.alerts.rules import ALERTS, rules
 from consumer.settings.alerts import Alerts
-from tests.monitoring.cases import CASES, GROUP, OF_ABSENCE, Calm, Case, Fires
+from tests.monitoring.case import Calm, Case, Fires
+from tests.monitoring.cases import CASES, GROUP, OF_ABSENCE
 from tests.monitoring.programs import ROOT, program
 
 _KNOWN = {alert.name: alert for alert in ALERTS}
