@@ -37,6 +37,8 @@ HURRIED = 3.0
 # seconds between two looks at the loops, which come many times a second, after which the process was not running
 STOOD_STILL = 2.0
 _LOOK = 0.05
+# seconds that a turn beside reading and applying has before it is cut off, and from then on
+_CUT_EVERY = 0.25
 # of the loops, those that read and apply
 _WORKING = 2
 # objects made and not yet freed
@@ -54,11 +56,15 @@ class LifeSettings:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A loop beside reading and applying: one turn of it, and what closes all that it owns."""
+    """A loop beside reading and applying: one turn of it, and what closes all that it owns.
+
+    `cut`: has the turn that is under way come to nothing, where one may last; for any thread, again until it has ended.
+    """
 
     name: str
     turn: Callable[[float], None]
     close: Callable[[], None]
+    cut: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +97,7 @@ class WorkerLife:
         self._applying = Loop("applier", self._apply_turn, hooks.close_target)
         # in the order of their end: first no more is read; what is applied may still have to be bound
         self._loops = (self._reading, self._applying, *(Loop(side.name, side.turn, side.close) for side in hooks.sides))
+        self._cuts = {side.name: side.cut for side in hooks.sides if side.cut is not None}
         applier.patience.beat = self._applying.beat
         self._hooks = hooks
         self._next_prune = time.monotonic() + PRUNE_EVERY
@@ -178,7 +185,10 @@ class WorkerLife:
         late = []
         for loop in loops:
             loop.stop.set()
-            while loop.alive and not loop.join(_LOOK):
+            cut = self._cuts.get(loop.name)
+            while loop.alive and not loop.join(_CUT_EVERY if cut else _LOOK):
+                if cut:
+                    cut()
                 if self._hooks.hurried():
                     deadline = min(deadline, self._hurry())
                 if time.monotonic() > deadline:

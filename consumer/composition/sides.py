@@ -1,5 +1,6 @@
 """Loops beside reading and applying, composed."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -157,7 +158,8 @@ def recovering(reloading: Reloading, name: str, shared: Connections, offsets: Mo
 
     compared = comparison(now, name, lambda: offsets)
     pool = TargetPool(session_settings(settings, name), shared.target, PoolLimits(size=1))
-    turns = {**workflow_acts(now, compared, lambda: offsets), **undo_acts(now, name)}
+    leaving = threading.Event()
+    turns = {**workflow_acts(now, compared, lambda: offsets), **undo_acts(now, name, leaving)}
     hours = settings.reconcile.every_hours
 
     def begin() -> int | None:
@@ -165,14 +167,20 @@ def recovering(reloading: Reloading, name: str, shared: Connections, offsets: Mo
             return None
         return shared.pool.ask(lambda session: starting.compare_again(session, settings.kafka.group, hours))
 
-    working = Working(PostgresWorkflows(pool, settings.kafka.group, turns, shared.pool), begin)
+    workflows = PostgresWorkflows(pool, settings.kafka.group, turns, shared.pool)
+    working = Working(workflows, begin)
     working.tell = tell
+
+    def cut() -> None:
+        leaving.set()
+        workflows.cut()
+        compared.cut()
 
     def close() -> None:
         compared.close()
         pool.close()
 
-    return Side("workflows", working.turn, close)
+    return Side("workflows", working.turn, close, cut)
 
 
 def lookout_of(given: Given, offsets: LogEnds) -> Lookout:

@@ -1,5 +1,6 @@
 """The steps that take a batch back, composed: looked at row by row, then done, if every row can be."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from consumer.edges.postgres.undone import Undone
 from consumer.edges.postgres.workflows import Act
 from consumer.ports.desk import Note
 from consumer.ports.refusals import DataFault, TableFault
+from consumer.ports.workflows import CutOff
 from consumer.settings.loading import Settings
 from dlq.schemas import NoSchema, ref_of, schema_of
 
@@ -42,11 +44,20 @@ Whole = Callable[[Mapping[str, str]], Mapping[str, bool]]
 """Whether whole old rows are written at the source, by topic; given the tables' names there."""
 
 
-def undo_acts(now: Callable[[], Settings], name: str) -> dict[str, Act]:
-    """The acts; what they open they close in the same turn. `now`: the settings that are in force."""
-    acts = UndoActs(
-        now().kafka.group, lambda connection: _undoing(now(), name, connection), lambda tables: _whole(now(), tables)
-    )
+def undo_acts(now: Callable[[], Settings], name: str, leaving: threading.Event | None = None) -> dict[str, Act]:
+    """The acts; what they open they close in the same turn. `now`: the settings that are in force.
+
+    `leaving`: set when the process is to end.
+    """
+
+    def look() -> None:
+        if leaving is not None and leaving.is_set():
+            raise CutOff
+
+    def opened(connection: psycopg.Connection) -> AbstractContextManager[Undoing]:
+        return _undoing(now(), name, connection, look)
+
+    acts = UndoActs(now().kafka.group, opened, lambda tables: _whole(now(), tables))
     return {"look": acts.look, "undo": acts.undo}
 
 
@@ -146,7 +157,9 @@ def _whole(settings: Settings, sources: Mapping[str, str]) -> Mapping[str, bool]
 
 
 @contextmanager
-def _undoing(settings: Settings, name: str, connection: psycopg.Connection) -> Iterator[Undoing]:
+def _undoing(
+    settings: Settings, name: str, connection: psycopg.Connection, look: Callable[[], None]
+) -> Iterator[Undoing]:
     kafka = kafka_settings(settings)
     session = replace(session_settings(settings, name), writes=False)
     with ExitStack() as opened:
@@ -174,6 +187,7 @@ def _undoing(settings: Settings, name: str, connection: psycopg.Connection) -> I
             frames=frames(settings),
             schema=schema,
             apart=Apart(weigher.planner, weigher.binder),
+            look=look,
         )
 
 

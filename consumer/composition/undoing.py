@@ -53,13 +53,17 @@ class Undo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Undoing:
-    """Reads and plans; nothing is changed. For one thread."""
+    """Reads and plans; nothing is changed. For one thread.
+
+    `look`: called for each record, which takes long all together; it may raise.
+    """
 
     origins: Rereading
     offsets: Offsets
     frames: Frames
     schema: Schema
     apart: Apart
+    look: Callable[[], None] = lambda: None
 
     def undo(self, batch: Batch) -> Undo:
         """What taking the batch back would do, by the log. Raises Undecidable, HeadraceError."""
@@ -98,6 +102,7 @@ class Undoing:
             for place, offset in enumerate(piece.offsets):
                 if piece.values[place] is None and not (traits and traits.compacted):
                     continue
+                self.look()
                 event = self._event(piece, place)
                 if event is None:
                     continue

@@ -18,6 +18,10 @@ class Turned:
     turn: Turn
 
 
+class CutOff(Exception):
+    """The process is to end: the turn is rolled back, and is another one's to take."""
+
+
 class Workflows(Protocol):
     """The workflows of a group. Raises HeadraceError."""
 

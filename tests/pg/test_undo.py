@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from consumer.edges.postgres.recoveries import PostgresRecoveries
 from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.workflows import PostgresWorkflows
+from consumer.ports.workflows import CutOff
 from dlq.masking import Mask
 from tests.pg import undoing_child
 from tests.pg.conftest import Pools
@@ -206,6 +208,23 @@ def test_who_is_in_the_middle_of_a_batch_is_waited_for(the: Scene, pools: Pools)
             takes.turn(number)
         assert the.rows() != []
     the.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))
+    assert (the.taken(number).state, the.rows()) == ("done", [])
+
+
+def test_a_process_that_is_to_end_leaves_it_in_the_middle_of_the_log(the: Scene) -> None:
+    """Another one takes it back."""
+    line = the.begin()
+    line.batch(*SOME)
+    number, looks = the.start(apply=True), count(1)
+
+    def look() -> None:
+        if next(looks) == len(SOME):
+            raise CutOff
+
+    the.look = look
+    left = the.taken(number)
+    assert (left.state, next(looks), the.rows() == []) == ("planned", len(SOME) + 1, False)
+    the.look = lambda: None
     assert (the.taken(number).state, the.rows()) == ("done", [])
 
 

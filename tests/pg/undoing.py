@@ -1,6 +1,6 @@
 """Batches of one table that are applied by the program itself, and taken back by it; only the logs are a test's."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -94,6 +94,7 @@ class Scene:
     pool: TargetPool
     whole: bool | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    look: Callable[[], None] = lambda: None
     line: Line = field(init=False)
 
     def begin(self, *, compacted: bool = False, **settings: Any) -> Line:
@@ -149,7 +150,7 @@ class Scene:
     def acts(self) -> dict[str, Act]:
         """The program's acts on this log."""
         how = BinderSettings(template=f"{self.schema}.{{table}}", **self.settings)
-        return acts(Ground(self.pool, self.group, self.line.at.topic, self.line.log, how, self.whole))
+        return acts(Ground(self.pool, self.group, self.line.at.topic, self.line.log, how, self.whole, self.look))
 
     def _desk(self) -> closing[PostgresRecoveries]:
         return closing(PostgresRecoveries(SessionSettings(dsn=self.server, worker="desk"), self.group))
@@ -165,6 +166,7 @@ class Ground:
     log: Log
     how: BinderSettings
     whole: bool | None = None
+    look: Callable[[], None] = lambda: None
 
 
 def acts(ground: Ground) -> dict[str, Act]:
@@ -185,6 +187,7 @@ def acts(ground: Ground) -> dict[str, Act]:
                 frames=Frames(),
                 schema=lambda datum: texts[_id(datum)],
                 apart=Apart(planner(known), binder),
+                look=ground.look,
             )
 
     def whole(sources: Mapping[str, str]) -> dict[str, bool]:

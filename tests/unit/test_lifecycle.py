@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
 import pytest
@@ -18,7 +18,7 @@ from consumer.binding.known import KnownBindings
 from consumer.core.failure import HeadraceError
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.policy import TablePolicy
-from consumer.lifecycle import LEFT, STOOD_STILL, UNDRAINED, Hooks, LifeSettings, WorkerLife
+from consumer.lifecycle import LEFT, STOOD_STILL, UNDRAINED, Hooks, LifeSettings, Side, WorkerLife
 from consumer.ports.topics import Intake
 from consumer.reading.ahead import Ahead
 from consumer.reading.handover import Handover
@@ -77,7 +77,11 @@ def broken(source: Odd) -> None:
 
 
 def lived(
-    does: Callable[[Odd], None], leaving: threading.Event, stall: float = 60.0, drain: float = 60.0
+    does: Callable[[Odd], None],
+    leaving: threading.Event,
+    stall: float = 60.0,
+    drain: float = 60.0,
+    sides: Sequence[Side] = (),
 ) -> WorkerLife:
     """A worker whose source does that; a loop may take `stall` seconds for a turn."""
     source, known = Odd(does), KnownBindings()
@@ -100,7 +104,7 @@ def lived(
     applier.patience.stopping = source.told
     reader = Reader(source, plans, Ahead(binder), handover, BatchLimits())
     settings = LifeSettings(stall_timeout=stall, drain_timeout=drain)
-    hooks = Hooks(close_target=lambda: None, mark=lambda ranges: None, leaving=leaving)
+    hooks = Hooks(close_target=lambda: None, mark=lambda ranges: None, leaving=leaving, sides=sides)
     return WorkerLife(reader, applier, settings, hooks)
 
 
@@ -165,6 +169,24 @@ def test_a_process_that_stood_still_as_a_whole_goes_on() -> None:
 
     lived(stopped, leaving, 1.9 * STOOD_STILL).run(until)
     assert next(looks) == 7
+
+
+def test_a_turn_beside_that_lasts_is_cut_off_until_it_ends() -> None:
+    """One cut may fall between two statements. What the side owns is closed then, and the worker ends in order."""
+    begun, over, leaving = threading.Event(), threading.Event(), threading.Event()
+    cuts, closed = count(1), threading.Event()
+
+    def turn(_: float) -> None:
+        begun.set()
+        over.wait(60)
+
+    def cut() -> None:
+        if next(cuts) == 2:
+            over.set()
+
+    life = lived(lambda source: None, leaving, sides=[Side("long", turn, closed.set, cut)])
+    life.run(lambda: begun.wait(30))
+    assert (closed.is_set(), next(cuts)) == (True, 3)
 
 
 @pytest.mark.parametrize(("told_to_leave", "code"), [(True, LEFT), (False, UNDRAINED)])

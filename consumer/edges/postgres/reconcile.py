@@ -9,7 +9,7 @@ from psycopg import sql
 from consumer.core.reconcile import Key
 from consumer.core.target import TableName
 from consumer.edges.postgres.describing import Mapped, described, read_table
-from consumer.edges.postgres.session import SessionSettings, connect
+from consumer.edges.postgres.session import SessionSettings, cancel, connect
 from consumer.edges.postgres.sides import PostgresRows
 from consumer.edges.postgres.source import PostgresSourceRows, Slot, SourceSettings, asking, connect_source
 from consumer.edges.postgres.translate import translated
@@ -73,6 +73,11 @@ class PostgresComparison:
             if connection is not None:
                 connection.close()
         self._here = self._there = None
+
+    def cut(self) -> None:
+        """Have both servers leave what they do for it; for any thread."""
+        for connection in (self._here, self._there):
+            cancel(connection)
 
     def sides(self, table: str) -> Sides:
         """Both sides of a table. Raises NotComparable, HeadraceError."""

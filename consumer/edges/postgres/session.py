@@ -1,7 +1,7 @@
 """One real session on the target: opened with timeouts, checked, closed."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,9 @@ class SessionSettings:
     # a session that only looks may be on a server that takes no writes
     writes: bool = True
 
+
+# seconds in which the server is told to undo what runs
+_CUT = 1.0
 
 # what PostgreSQL keeps of a session's name, without our part of it
 MOST_NAMED = 63 - len("headrace ")
@@ -111,6 +114,13 @@ def _prepare(connection: psycopg.Connection, settings: SessionSettings) -> None:
     if settings.trust_source:
         values["session_replication_role"] = "replica"
     configure(connection, values)
+
+
+def cancel(connection: psycopg.Connection | None) -> None:
+    """Have the server undo what runs in a session, if there is one and anything does; for any thread."""
+    if connection is not None and not connection.closed:
+        with suppress(psycopg.Error):
+            connection.cancel_safe(timeout=_CUT)
 
 
 def limit(connection: psycopg.Connection, seconds: float) -> None:

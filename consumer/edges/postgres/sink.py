@@ -7,7 +7,6 @@ before any shared lock is taken. Lock order: positions, then tables in the plan'
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -39,7 +38,7 @@ from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.moved import DEFAULT_MOVED, Moved, MovedBounds
 from consumer.edges.postgres.placing import is_of, place
 from consumer.edges.postgres.references import relied_on
-from consumer.edges.postgres.session import SessionSettings, connect, limit, require_commit, rollback
+from consumer.edges.postgres.session import SessionSettings, cancel, connect, limit, require_commit, rollback
 from consumer.edges.postgres.stages import Stages, check_deferred
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.translate import translated
@@ -55,9 +54,6 @@ from consumer.ports.refusals import (
     TooSlow,
 )
 from consumer.ports.target import NO_ROOM, Applied, Known, Outcome, Pruned, Retention, Start, Stored, Taken
-
-# seconds in which the server is told to undo what runs
-_CUT = 1.0
 
 
 class PostgresSink:
@@ -104,10 +100,7 @@ class PostgresSink:
 
     def cut(self) -> None:
         """Have the server undo what runs in the session, if anything; for any thread."""
-        connection = self._connection
-        if connection is not None and not connection.closed:
-            with suppress(psycopg.Error):
-                connection.cancel_safe(timeout=_CUT)
+        cancel(self._connection)
 
     def known(self) -> Known:
         """Whether the group has started before, and which partitions have positions."""

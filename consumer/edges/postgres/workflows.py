@@ -4,22 +4,25 @@ Whoever takes a turn has locked the workflow's row, so no other process takes on
 knows that nothing more is done.
 """
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 
+from consumer.core.failure import HeadraceError
 from consumer.core.workflow import Outcome, State, Task, Turn, after
 from consumer.edges.postgres.pool import TargetPool
-from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.session import cancel, transaction
 from consumer.edges.postgres.takings import WORKFLOWS
 from consumer.edges.postgres.translate import translated
-from consumer.ports.workflows import Turned
+from consumer.ports.workflows import CutOff, Turned
 
 Act = Callable[[psycopg.Connection, Task], Turn]
-"""Takes a turn of a step within the transaction that is open."""
+"""Takes a turn of a step within the transaction that is open. May raise CutOff."""
 
 # of those whose next step is one that this process can take
 _CLAIM = """
@@ -47,6 +50,7 @@ _DUE = """
 SELECT FROM headrace.workflows
 WHERE group_name = %s AND state IN ('planned', 'running') AND due_at <= clock_timestamp() LIMIT 1
 """
+_TURN = "take a workflow's turn"
 # other sessions are asked meanwhile, each with its own timeout
 _PATIENTLY = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
 _STEP = """
@@ -101,11 +105,21 @@ class PostgresWorkflows:
         self._group = group
         self._acts = acts
         self._looks = looks
+        self._leaving = threading.Event()
+        # in which a turn is under way
+        self._session: psycopg.Connection | None = None
 
     def turn(self, only: int | None = None) -> Turned | None:
+        if self._leaving.is_set():
+            return None
         if self._looks is not None and not self._looks.ask(self._is_due):
             return None
         return self._pool.ask(lambda connection: self._turned(connection, only))
+
+    def cut(self) -> None:
+        """Have the turn that is under way rolled back, and no other taken; for any thread, and again until it is."""
+        self._leaving.set()
+        cancel(self._session)
 
     def _is_due(self, connection: psycopg.Connection) -> bool:
         with translated("look for workflows"):
@@ -115,12 +129,30 @@ class PostgresWorkflows:
         number = WORKFLOWS.begun(connection, lambda connection: self._claim(connection, only))
         if number is None:
             return None
-        with WORKFLOWS.taking(connection, number), transaction(connection, "take a workflow's turn"):
-            found = self._found(connection, number)
-            if found is None:
-                WORKFLOWS.give_up(connection, number)
+        try:
+            with WORKFLOWS.taking(connection, number), self._cuttable(connection), transaction(connection, _TURN):
+                found = self._found(connection, number)
+                if found is not None:
+                    return self._taken(connection, found)
+        except CutOff:
+            if connection.closed:
                 return None
-            return self._taken(connection, found)
+        with translated("leave a workflow to others"):
+            WORKFLOWS.give_up(connection, number)
+        return None
+
+    @contextmanager
+    def _cuttable(self, connection: psycopg.Connection) -> Iterator[None]:
+        """What fails since it was cut off is no failure. Raises CutOff for it."""
+        self._session = connection
+        try:
+            yield
+        except HeadraceError as error:
+            if self._leaving.is_set():
+                raise CutOff from error
+            raise
+        finally:
+            self._session = None
 
     def _claim(self, connection: psycopg.Connection, only: int | None) -> tuple[int, int] | None:
         """A workflow that is due, locked, and how often its turn was begun."""
