@@ -12,12 +12,14 @@ from collections.abc import Callable
 import structlog
 
 from consumer.composition.binding_settings import contracts
-from consumer.core.failure import HeadraceError, told
+from consumer.core.failure import HeadraceError, Transient, told
 from consumer.settings.changed import Changed, compared, differing
 from consumer.settings.loading import Settings
 
 log = structlog.get_logger("headrace.settings")
 
+# seconds until what a signal has asked for is tried again, where time heals why it could not be done
+AGAIN = 5.0
 # outcomes that wait to be kept, where nobody can
 _HEEDED = 16
 
@@ -29,8 +31,11 @@ class Reloading:
     that can't be. It is set by whoever composes.
     """
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings]) -> None:
+    def __init__(
+        self, settings: Settings, load: Callable[[], Settings], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._load = load
+        self._clock = clock
         self.use: Callable[[Changed], None] = _nothing
         # tells whoever starts processes like this one; set by whoever knows them
         self.tell: Callable[[], None] = _nobody
@@ -39,15 +44,28 @@ class Reloading:
         self._contracts = contracts(settings)
         # asked for by a signal, and not done yet
         self.asked = threading.Event()
+        # when that is tried again, and whether the log was told that it waits
+        self._next = 0.0
+        self._waits = False
         # when a signal was heeded, on the clock that never runs back, and what came of it; emptied by whoever keeps it
         self.heeded: deque[tuple[float, str]] = deque(maxlen=_HEEDED)
 
     def turn(self) -> None:
-        """Do what a signal has asked for."""
-        if self.asked.is_set():
-            self.asked.clear()
-            outcome = self.reload()
-            self.heeded.append((time.monotonic(), outcome))
+        """Do what a signal has asked for; nobody asks again for what could not be done for a while."""
+        if not self.asked.is_set() or self._clock() < self._next:
+            return
+        self.asked.clear()
+        try:
+            outcome = self._read()
+        except Transient as error:
+            self.asked.set()
+            self._next = self._clock() + AGAIN
+            if not self._waits:
+                log.warning("settings wait to be taken; those of before go on", **told(error.failure))
+            self._waits = True
+            return
+        self._next, self._waits = 0.0, False
+        self.heeded.append((self._clock(), outcome))
 
     def reload_by_command(self) -> str:
         """The same, for somebody who has told this process alone."""
@@ -57,6 +75,13 @@ class Reloading:
 
     def reload(self) -> str:
         """Read the settings again; says what came of it, and raises nothing."""
+        try:
+            return self._read()
+        except Transient as error:
+            return _refused(error)
+
+    def _read(self) -> str:
+        """What came of it. Raises Transient, with nothing changed, for what time heals."""
         with self._one:
             try:
                 new = self._load()
@@ -64,12 +89,18 @@ class Reloading:
                 changed = compared(self.settings, new, differing(self._contracts, agreed))
                 if changed != Changed(settings=changed.settings):
                     self.use(changed)
+            except Transient:
+                raise
             except HeadraceError as error:
-                log.error("settings are not taken; those of before go on", **told(error.failure))
-                return f"refused: {error.failure.detail}"
+                return _refused(error)
             self.settings, self._contracts = changed.settings, agreed
         log.info("settings were read again", changes=changed.words)
         return changed.words
+
+
+def _refused(error: HeadraceError) -> str:
+    log.error("settings are not taken; those of before go on", **told(error.failure))
+    return f"refused: {error.failure.detail}"
 
 
 def _nothing(changed: Changed) -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis.strategies import lists, sampled_from
 from structlog.testing import capture_logs
 
-from consumer.composition.reloading import Reloading
-from consumer.core.failure import Refused, failed
+from consumer.composition.reloading import AGAIN, Reloading
+from consumer.core.failure import Refused, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.renames import brought
 from consumer.settings.changed import Changed, compared
@@ -184,6 +184,39 @@ def test_what_can_not_be_put_into_force_changes_nothing(scene: Scene) -> None:
     scene.path.write_text(BASE.replace("strict = true", "strict = false"))
     assert scene.reloading.reload() == "refused: the contract can't be read"
     assert scene.reloading.settings.tables["public.orders"].strict
+
+
+def test_what_a_signal_asked_for_is_tried_until_what_was_away_is_back(tmp_path: Path) -> None:
+    """The log says once that it waits; a command's answer says that it is not taken."""
+    path = tmp_path / "headrace.toml"
+    path.write_text(BASE)
+    away, now, tries = [True], [100.0], []
+    reloading = Reloading(load(path), lambda: load(path), lambda: now[0])
+
+    def use(changed: Changed) -> None:
+        tries.append(now[0])
+        if away:
+            raise Transient(failed(KINDS["target.connection"], "postgres", "look at renamed table", "away"))
+
+    reloading.use = use
+    path.write_text(BASE.replace("strict = true", "strict = false"))
+    reloading.asked.set()
+    with capture_logs() as logs:
+        for _ in range(3):
+            for _ in range(2):
+                reloading.turn()
+            now[0] += AGAIN
+        assert reloading.reload() == "refused: away"
+        away.clear()
+        reloading.turn()
+    assert tries == [100.0, 105.0, 110.0, 115.0, 115.0]
+    assert list(reloading.heeded) == [(115.0, "tables: public.orders")]
+    assert (reloading.settings.tables["public.orders"].strict, reloading.asked.is_set()) == (False, False)
+    assert [entry["event"].partition(";")[0] for entry in logs] == [
+        "settings wait to be taken",
+        "settings are not taken",
+        "settings were read again",
+    ]
 
 
 CONTRACT = '{"type": "record", "name": "R", "fields": [{"name": "id", "type": "%s"}]}'
