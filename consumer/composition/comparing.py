@@ -11,12 +11,14 @@ from consumer.composition.binding_settings import table_mapping
 from consumer.composition.edge_settings import kafka_settings, session_settings, source_settings
 from consumer.core.decision import Undecidable
 from consumer.core.failure import Persistent, Transient, failed
+from consumer.core.flags import Flag
 from consumer.core.kinds import KINDS
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
 from consumer.core.workflow import Task, Turn
 from consumer.edges.kafka.letterbox import KafkaLetterbox
 from consumer.edges.kafka.offsets import KafkaOffsets
+from consumer.edges.postgres import flags
 from consumer.edges.postgres.differing import PostgresKeys
 from consumer.edges.postgres.moves import PositionActs
 from consumer.edges.postgres.reconcile import PostgresComparison, TableRules
@@ -33,6 +35,9 @@ from dlq.actions import discard
 from dlq.masking import Mask
 from dlq.signals import Dialect, collection, whole
 from dlq.source_again import Channel
+
+# seconds until it is asked again whether comparisons are still switched off
+_OFF = 5.0
 
 
 def comparison(now: Callable[[], Settings], name: str, offsets: Callable[[], Moments]) -> PostgresComparison:
@@ -70,6 +75,9 @@ def acts(now: Callable[[], Settings], compared: PostgresComparison, offsets: Cal
     positions = PositionActs(group, offsets, lambda table: appends(now(), table), discard)
 
     def reconcile(connection: psycopg.Connection, task: Task) -> Turn:
+        if why := flags.off(connection, group, Flag.RECONCILIATION):
+            # a position of the source that is waited for is long ago when it goes on
+            return Turn(progress={**task.progress, "round": None}, wait=_OFF, why=why)
         return reconciling.turn(task, PostgresKeys(connection, task.workflow, task.step))
 
     def sweep(connection: psycopg.Connection, task: Task) -> Turn:

@@ -33,7 +33,7 @@ class Heeder(StrEnum):
     WORKERS = "workers"
     ADMIN = "admin process"
     BOTH = "workers and admin process"
-    COMMANDS = "commands"
+    WORKERS_AND_COMMANDS = "workers and commands"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +163,10 @@ FLAGS: dict[Flag, FlagKind] = {
             flag=Flag.RECONCILIATION,
             what="Target tables may be compared with their source.",
             owner="reconciliation",
-            heeder=Heeder.COMMANDS,
-            off="A comparison is refused.",
-            risk="Differences are not found.",
+            heeder=Heeder.WORKERS_AND_COMMANDS,
+            off="A comparison is refused. One that is under way, or part of a recovery, waits where it is from its "
+            "next turn on, and goes on by itself once it is on again.",
+            risk="Differences are not found, and a rebuild is not ended.",
         ),
         FlagKind(
             flag=Flag.TABLE_APPLY,

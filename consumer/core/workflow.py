@@ -47,7 +47,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """A turn that was taken. `wait`: seconds until the next; `why`: of one that stops and waits for a person."""
+    """A turn that was taken. `wait`: seconds until the next; `why`: of one that waits for a person, or is held up."""
 
     progress: Mapping[str, Any] = field(default_factory=dict)
     outcome: Outcome = Outcome.GOES_ON

@@ -38,11 +38,17 @@ def everything(connection: psycopg.Connection, group: str) -> list[FlagSet]:
     ]
 
 
+def off(connection: psycopg.Connection, group: str, flag: Flag) -> str:
+    """Who has switched it off, why, and how that ends; nothing where nobody has."""
+    found = next((one for one in everything(connection, group) if one.flag is flag), None)
+    if found is None or found.on:
+        return ""
+    return f"{flag} is switched off: {found.reason} ({found.actor}); headrace flags set {flag} on"
+
+
 def require_on(connection: psycopg.Connection, group: str, flag: Flag) -> None:
     """For what people ask for. Raises Undecidable, with the reason, where somebody has switched it off."""
-    found = next((one for one in everything(connection, group) if one.flag is flag), None)
-    if found is not None and not found.on:
-        why = f"{flag} is switched off: {found.reason} ({found.actor}); headrace flags set {flag} on"
+    if why := off(connection, group, flag):
         raise Undecidable(why)
 
 
