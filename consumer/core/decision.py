@@ -29,7 +29,7 @@ class Undecidable(Exception):
 class Held:
     """A stored position: `kind` and `offset` say why and where it is stopped.
 
-    `anew_at`: when it was last set into a topic made anew.
+    `anew_at`: when a position of its topic was last set into one made anew.
     """
 
     next_offset: int

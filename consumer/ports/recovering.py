@@ -16,7 +16,7 @@ Hides = Callable[[str, str], bool]
 
 _TOLD = frozenset({"rows", "ranges", "size", "rounds", "expected", "walked", "source", "key", "columns", "left_out"})
 _TOLD |= {"not_compared", "from", "to", "position", "goal", "positions", "goals", "place", "told", "sent", "moved"}
-_TOLD |= {"deleted", "written_since", "taken_back", "stopped", *(effect.value for effect in Effect), "cannot"}
+_TOLD |= {"deleted", "written_since", "taken_back", "stopped", "gone", *(effect.value for effect in Effect), "cannot"}
 
 
 def told_progress(progress: Mapping[str, Any]) -> dict[str, Any]:

@@ -438,9 +438,9 @@ def test_a_turn_that_ends_its_processes_waits_for_a_person(the: Group) -> None:
 def test_a_history_that_is_taken_back_in_parts_keeps_how_far_it_is(the: Group, history: str) -> None:
     """Where the second part stops: the report is of all that was done."""
     batch = the.session.execute("SELECT max(id) FROM headrace.batches").fetchall()[0][0]
-    mark = "UPDATE headrace.positions SET anew_at = now() WHERE group_name = %s AND partition = 1"
-    the.session.execute(mark, (the.name,))
     number = the.start("erase", batch=batch, table=f"public.{the.name}")
+    assert PostgresWorkflows(the.pool, the.name, acts(the.name, {})).turn(number) is not None
+    the.session.execute("UPDATE headrace.positions SET anew_at = now() WHERE group_name = %s", (the.name,))
     stopped = the.taken(number)
     assert (stopped.state, stopped.steps[0].progress["deleted"]) == ("stopped", 5)
     the.session.execute("UPDATE headrace.positions SET anew_at = NULL WHERE group_name = %s", (the.name,))

@@ -21,8 +21,11 @@ Discards = Callable[[psycopg.Connection, str, Sequence[int], str], object]
 """Gives letters up by their ids, for a reason, within the transaction that is open."""
 
 _HOLD = """
-SELECT next_offset, topic_id, stopped ->> 'kind', (stopped ->> 'offset')::bigint, anew_at
-FROM headrace.positions WHERE group_name = %s AND topic = %s AND partition = %s
+SELECT p.next_offset, p.topic_id, p.stopped ->> 'kind', (p.stopped ->> 'offset')::bigint, (
+    -- a partition that the topic got again later knows nothing of the one before
+    SELECT max(o.anew_at) FROM headrace.positions o WHERE o.group_name = p.group_name AND o.topic = p.topic
+)
+FROM headrace.positions p WHERE p.group_name = %s AND p.topic = %s AND p.partition = %s
 """
 _OPEN = f"""
 FROM headrace.letters
@@ -57,6 +60,7 @@ UPDATE headrace.positions
 SET wait_for = nullif(wait_for - CASE WHEN topic = %(topic)s THEN %(number)s ELSE %(name)s END, '{}')
 WHERE group_name = %(group)s AND wait_for ? CASE WHEN topic = %(topic)s THEN %(number)s ELSE %(name)s END
 """
+_DROP = "DELETE FROM headrace.positions WHERE group_name = %s AND topic = %s AND partition = %s"
 _UNMARK = "DELETE FROM headrace.decode_marks WHERE group_name = %s AND topic = %s AND partition = %s"
 _RETRY = """
 WITH before AS (
@@ -86,7 +90,7 @@ WHERE group_name = %s AND again_at IS NOT NULL ORDER BY topic, partition
 
 def held(connection: psycopg.Connection, group: str, at: TopicPartition, *, lock: bool) -> Held | None:
     """A position; None when there is none. `lock`: it stays so within the transaction."""
-    query = _HOLD + ("FOR UPDATE" if lock else "")
+    query = _HOLD + ("FOR UPDATE OF p" if lock else "")
     with translated("read position"):
         row = connection.execute(query.encode(), (group, at.topic, at.partition)).fetchone()
     if row is None:
@@ -148,6 +152,15 @@ def carry_out_whole(
         with translated("discard letters"):
             discard(connection, of[0], letters, note.reason)
     return carry_out(connection, *of, decision), letters
+
+
+def drop(connection: psycopg.Connection, group: str, at: TopicPartition) -> None:
+    """Keep no position: should there be such a partition again, it begins at its log's start.
+
+    Inside a transaction that holds its lock, behind what is decided of its letters.
+    """
+    with translated("drop position"):
+        connection.execute(_DROP, (group, *at))
 
 
 def begin_anew(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, start: Start) -> None:

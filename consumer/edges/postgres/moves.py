@@ -9,7 +9,7 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
-from consumer.core.decision import Decision, Held, Letters, Undecidable, decide
+from consumer.core.decision import EARLIEST, Decision, Held, Letters, LogNow, Undecidable, decide
 from consumer.core.failure import Transient
 from consumer.core.failure_kind import ErrorType
 from consumer.core.history import OFFSET, PARTITION
@@ -59,6 +59,8 @@ class PositionActs:
         """Set a position back to where the subject's `to` says: an offset, a time or earliest."""
         at = _at(task)
         try:
+            if task.subject.get("anew") and (gone := self._gone(connection, task, at)):
+                return gone
             # asked before the position is locked: batches wait for its lock
             to, log = self._offset(at, str(task.subject["to"])), log_now(self.offsets(), at)
             held = decisions.held(connection, self.group, at, lock=True)
@@ -78,6 +80,22 @@ class PositionActs:
         self._carry_out(connection, task, at, decision)
         done = {"from": held.next_offset, "to": decision.next_offset, "taken_back": taken_back}
         return Turn(progress=done, outcome=Outcome.DONE)
+
+    def _gone(self, connection: psycopg.Connection, task: Task, at: TopicPartition) -> Turn | None:
+        """Keep no position of a partition that the topic made anew lacks; None of others. Raises Undecidable."""
+        offsets = self.offsets()
+        now, traits = offsets.topic_ids([at.topic]).get(at.topic), offsets.traits([at.topic]).get(at.topic)
+        if traits is None or at.partition < traits.partitions:
+            return None
+        held = decisions.held(connection, self.group, at, lock=True)
+        if held is None or None in (held.topic_id, now) or held.topic_id == now:
+            return None
+        log = LogNow(start=0, end=0, topic_id=now)
+        discards = _discards(task, held.topic_id, now)
+        decision = decide(EARLIEST, held, log, self._letters(connection, at), discard_letters=discards)
+        self._carry_out(connection, task, at, decision)
+        decisions.drop(connection, self.group, at)
+        return Turn(progress={"from": held.next_offset, "gone": True}, outcome=Outcome.DONE)
 
     def erase(self, connection: psycopg.Connection, task: Task) -> Turn:
         """Delete what one batch has added to a history, a partition's part of it in each turn."""
@@ -121,7 +139,7 @@ class PositionActs:
         One that is stopped and goes on by itself is waited for too.
         """
         topic = str(task.subject["topic"])
-        partitions = [TopicPartition(topic, int(number)) for number in task.subject["partitions"]]
+        partitions = self._awaited(connection, topic, task)
         goals = task.progress.get("goals")
         if goals is None:
             goals = {str(at.partition): end for at, end in self.offsets().ends(partitions).items()}
@@ -140,6 +158,14 @@ class PositionActs:
         outcome = Outcome.DONE if come else Outcome.GOES_ON
         progress = {"goals": goals, "positions": positions, **({"stopped": stopped} if stopped else {})}
         return Turn(progress=progress, outcome=outcome, wait=_LOOK_EVERY)
+
+    def _awaited(self, connection: psycopg.Connection, topic: str, task: Task) -> list[TopicPartition]:
+        """The partitions that are waited for: those that had a position when that began, as far as it has."""
+        if (goals := task.progress.get("goals")) is not None:
+            return [TopicPartition(topic, int(number)) for number in goals]
+        meant = [TopicPartition(topic, int(number)) for number in task.subject["partitions"]]
+        # an adopted topic may have fewer than it had
+        return [at for at in meant if decisions.held(connection, self.group, at, lock=False)]
 
     def _within(self, connection: psycopg.Connection, task: Task, *, lock: bool) -> Held | Turn:
         """The position, which stands in the range that is to be passed; else the turn that says so."""
