@@ -39,6 +39,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"settings": {"admin": {"host": "::"}}}, "host"),
     ({"settings": {"telemetry": {"host": "127.0.0.1"}}}, "host"),
     ({"settings": {"telemetry": {"port": 9999}}}, "port"),
+    ({"settings": {"worker": {"stop_within": 600}}}, "stop_within"),
     ({"listen": "everywhere"}, "/listen"),
     ({"settings": {"registry": {"apicurio_url": _LOGIN}}}, "settings.registry.apicurio_url: a login"),
     ({"settings": {"connect": {"url": _LOGIN}}}, "settings.connect.url: a login"),

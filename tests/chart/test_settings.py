@@ -18,12 +18,13 @@ from cryptography.x509.oid import NameOID
 from consumer.composition.edge_settings import kafka_settings, letter_topics
 from consumer.edges.kafka.config import common_config
 from consumer.settings.loading import Settings, load
+from consumer.worker import ends_within
 from tests.chart.cases import CASES, MINIMAL
 from tests.chart.rendering import CHART, Rendered, merged, rendered, variables
 
 Rendering = Callable[[str], Rendered]
 # not of the values: what is secret, and what each process has of its own
-OWN: dict[str, Any] = {"secrets": True, "worker": {"name"}}
+OWN: dict[str, Any] = {"secrets": True, "worker": {"name", "stop_within"}}
 # what stands in the secrets
 SECRET = 'a "secret" of\\{16} or more'
 
@@ -37,6 +38,18 @@ def settings_of(found: Rendered, file: Path, monkeypatch: pytest.MonkeyPatch, ke
         monkeypatch.setenv(name, given.get("value", SECRET * 2 if "SESSION" in name else SECRET))
     file.write_text(found.one("ConfigMap", "headrace")["data"][key])
     return load(file)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_worker_ends_by_itself_before_it_is_killed(
+    rendering: Rendering, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows when that would be, and the orchestrator's word is the file's."""
+    found = rendering(name)
+    grace = found.workers["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    settings = settings_of(found, tmp_path / "headrace.toml", monkeypatch)
+    assert settings.worker.stop_within == grace
+    assert ends_within(settings) < grace
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -25,7 +25,7 @@ Schema = dict[str, Any]
 # a section that has nothing but what is secret
 _SECRET = "secrets"
 # settings that the chart writes itself
-_OURS = {"admin": ("host", "port"), "telemetry": ("host", "port")}
+_OURS = {"admin": ("host", "port"), "telemetry": ("host", "port"), "worker": ("stop_within",)}
 _CLIENT_SECRETS = r"password|\.secret$|\.pem$|\.assertion"
 _NAME = {"pattern": r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", "maxLength": 253}
 _POSITIVE = {"minimum": 1}

@@ -49,6 +49,11 @@
 {{- end -}}
 {{- /* no process reads these, and a changed threshold rolls no pods */ -}}
 {{- $_ := unset $settings "alerts" -}}
+{{- if not .admin -}}
+{{- /* when a pod is killed is the chart's word */ -}}
+{{- $end := dict "stop_within" (include "headrace.grace" $root | int) -}}
+{{- $_ := set $settings "worker" (mustMergeOverwrite (dig "worker" dict $settings) $end) -}}
+{{- end -}}
 {{- if .admin -}}
 {{- $admin := dig "admin" dict $settings -}}
 {{- $_ := set $admin "host" $root.Values.listen -}}
