@@ -12,7 +12,7 @@ from consumer.core.decision import Decision, Held
 from consumer.core.letters import OPEN_STATES
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres import positions
-from consumer.edges.postgres.session import transaction
+from consumer.edges.postgres.session import hold_shortly, transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
 from consumer.ports.target import Start
@@ -92,6 +92,8 @@ def held(connection: psycopg.Connection, group: str, at: TopicPartition, *, lock
     """A position; None when there is none. `lock`: it stays so within the transaction."""
     query = _HOLD + ("FOR UPDATE OF p" if lock else "")
     with translated("read position"):
+        if lock:
+            hold_shortly(connection)
         row = connection.execute(query.encode(), (group, at.topic, at.partition)).fetchone()
     if row is None:
         return None

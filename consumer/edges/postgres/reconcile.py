@@ -9,7 +9,7 @@ from psycopg import sql
 from consumer.core.reconcile import Key
 from consumer.core.target import TableName
 from consumer.edges.postgres.describing import Mapped, described, read_table
-from consumer.edges.postgres.session import SessionSettings, cancel, connect
+from consumer.edges.postgres.session import SessionSettings, cancel, connect, hold_shortly
 from consumer.edges.postgres.sides import PostgresRows
 from consumer.edges.postgres.source import PostgresSourceRows, Slot, SourceSettings, asking, connect_source
 from consumer.edges.postgres.translate import translated
@@ -106,6 +106,8 @@ class PostgresComparison:
             timed = target.columns[rules.deleted].kind.name != "bool"
             value = sql.SQL("clock_timestamp()" if timed else "true")
             mark = sql.SQL("{} = {}").format(sql.Identifier(rules.deleted), value)
+        with translated("hold rows"):
+            hold_shortly(connection)
         return PostgresRows(connection, ours, translated).remove(rows, mark, seconds)
 
     def came(self, mark: Mark) -> tuple[Came, str]:

@@ -14,7 +14,7 @@ from consumer.core.pausing import Subject
 from consumer.core.renames import brought
 from consumer.core.workflow import Outcome, Task, Turn
 from consumer.edges.postgres import pauses, table_names
-from consumer.edges.postgres.session import limit_locks
+from consumer.edges.postgres.session import hold_shortly, limit_locks
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
 
@@ -66,6 +66,7 @@ class RenamingActs:
             return Turn(outcome=Outcome.STOPS, why=why)
         subject, note = Subject(topic=str(task.subject["topic"])), Note(task.actor, task.reason)
         with translated("rename table"):
+            hold_shortly(connection)
             # a pause that somebody else began would be ended with ours
             if not pauses.hold(connection, self.group, subject, note).changed:
                 return Turn(outcome=Outcome.STOPS, why=f"{subject} is paused already: resume it first")
@@ -103,6 +104,7 @@ class RenamingActs:
         """End the pause."""
         subject, note = Subject(topic=str(task.subject["topic"])), Note(task.actor, task.reason)
         with translated("resume"):
+            hold_shortly(connection)
             pauses.release(connection, self.group, subject, note)
         return Turn(outcome=Outcome.DONE)
 

@@ -135,6 +135,15 @@ def limit_locks(connection: psycopg.Connection, seconds: float) -> None:
     connection.execute("SELECT set_config('lock_timeout', %s, true)", (value,))
 
 
+def hold_shortly(connection: psycopg.Connection) -> None:
+    """Others wait for what is locked from now on: until the transaction ends it may be idle as long as any session.
+
+    A process that stands still, or whose machine is gone, lets go then.
+    """
+    name = "idle_in_transaction_session_timeout"
+    connection.execute("SELECT set_config(%s, current_setting('lock_timeout'), true)", (name,))
+
+
 def _timeouts(seconds: float) -> dict[str, str]:
     # a lock wait must be reported as such, not as a slow statement
     return {"lock_timeout": f"{int(seconds * 1000)}ms", "statement_timeout": f"{int(seconds * 1250)}ms"}

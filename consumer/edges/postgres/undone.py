@@ -17,6 +17,7 @@ from consumer.core.undo import Effect, UndoRow
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres import catalog, digests, positions
 from consumer.edges.postgres.guards import alive
+from consumer.edges.postgres.session import hold_shortly
 from consumer.edges.postgres.staged_rows import keys, same_row, table_name, written
 from consumer.edges.postgres.staging import Staged, Staging
 from consumer.edges.postgres.statements import delete, upsert
@@ -97,6 +98,7 @@ def keep(connection: psycopg.Connection, workflow: int, rows: Sequence[UndoRow])
 def hold(connection: psycopg.Connection, group: str, ranges: Sequence[OffsetRange]) -> None:
     """Lock the positions of a batch's partitions until the transaction ends. Raises Undecidable."""
     with translated("lock positions"):
+        hold_shortly(connection)
         found = positions.lock(connection, group, sorted(part.at for part in ranges))
     for part in ranges:
         if part.at not in found:
