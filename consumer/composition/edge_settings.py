@@ -21,6 +21,7 @@ from consumer.core.schema_ref import SchemaIds
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.kafka.config import KafkaSettings
+from consumer.edges.logins import sendable
 from consumer.edges.postgres.aside import LetterBounds
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
 from consumer.edges.postgres.session import SessionSettings
@@ -87,7 +88,7 @@ def registry_login(settings: Settings) -> Login:
     return Login(
         user=said.user,
         password=secret_of(said.password, said.password_file, "registry.password"),
-        token=secret_of(said.token, said.token_file, "registry.token"),
+        token=sendable(secret_of(said.token, said.token_file, "registry.token"), "registry.token"),
         ca_file=authorities(said.ca_file, "registry.ca_file"),
     )
 

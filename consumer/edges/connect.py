@@ -13,6 +13,7 @@ import urllib3
 from consumer.core.connectors import Connector, Task, classes
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.edges.logins import basic
 from consumer.edges.tls import tls_fault
 from consumer.ports.target import Breaker
 
@@ -38,8 +39,8 @@ class HttpConnect:
     def __init__(self, settings: ConnectSettings, breaker: Breaker) -> None:
         self._url = settings.url.rstrip("/")
         self._breaker = breaker
-        login = f"{settings.user}:{settings.password}" if settings.user else None
-        headers = urllib3.make_headers(basic_auth=login) | {"Accept": "application/json"}
+        login = basic(settings.user, settings.password) if settings.user else {}
+        headers = login | {"Accept": "application/json"}
         # nobody is followed elsewhere with our password; a busy Connect is asked again
         busy = urllib3.Retry(
             total=_TRIES,

@@ -15,6 +15,7 @@ import urllib3
 from consumer.core.addresses import is_safe
 from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.edges.logins import basic
 from consumer.ports.identity import Endpoints
 
 # seconds for which its description and its keys are believed, and between two questions for new keys
@@ -72,7 +73,7 @@ class HttpProvider:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         settings = self._settings
         if settings.secret:
-            headers |= urllib3.make_headers(basic_auth=f"{settings.client_id}:{settings.secret}")
+            headers |= basic(settings.client_id, settings.secret)
         else:
             sent["client_id"] = settings.client_id
         body = self._answer("POST", self.endpoints().token, "redeem code", body=urlencode(sent), headers=headers)

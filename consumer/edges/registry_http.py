@@ -9,6 +9,7 @@ import urllib3
 
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
+from consumer.edges.logins import basic
 from consumer.edges.tls import tls_fault
 
 _REDIRECTS = 3
@@ -79,7 +80,7 @@ class RegistryHttp:
 def _headers(login: Login) -> dict[str, str]:
     if login.token:
         return {"Authorization": f"Bearer {login.token}"}
-    return urllib3.make_headers(basic_auth=f"{login.user}:{login.password}") if login.user else {}
+    return basic(login.user, login.password) if login.user else {}
 
 
 def _away(error: urllib3.exceptions.HTTPError) -> Failure:

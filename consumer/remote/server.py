@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from consumer.core.addresses import is_safe
 from consumer.core.failure import Refused, failed
 from consumer.core.kinds import KINDS
+from consumer.edges.logins import sendable
 
 TOKEN = "HEADRACE_TOKEN"
 
@@ -27,7 +28,7 @@ def server(url: str, token_file: Path | None, ca_file: Path | None, environment:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise _refused("--server is the base of the API, as https://headrace.example", "Name it so.")
-    token = _token(token_file, environment)
+    token = sendable(_token(token_file, environment), str(token_file or TOKEN))
     if token and not is_safe(url):
         raise _refused(
             "the token would be sent unencrypted to another machine",

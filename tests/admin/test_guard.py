@@ -57,6 +57,17 @@ def test_a_token_is_taken_until_its_end() -> None:
             assert ("is over since 2" in str(refused.value)) == (other == "mine")
 
 
+@pytest.mark.parametrize("sent", ["hr_6mJ…", "a.b.…", "é", "…"])
+def test_a_token_of_any_bytes_is_one_that_is_not_known(clients: Clients, sent: str) -> None:
+    """In a header, as it comes over the wire, and in the form."""
+    client = clients()
+    for raw in (sent.encode(), sent.encode("latin-1", "ignore") + b"\xff"):
+        answer = client.get("/api/v1/letters", headers={b"Authorization": b"Bearer " + raw})
+        assert (answer.status_code, answer.json()["kind"]) == (401, "request.unknown")
+    wrong = client.post("/login", data={"csrf": word(client), "token": sent})
+    assert (wrong.status_code, "No such token" in wrong.text) == (401, True)
+
+
 @pytest.mark.parametrize(
     ("settings", "why"),
     [

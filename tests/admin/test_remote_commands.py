@@ -337,6 +337,21 @@ def test_a_token_is_sent_where_nobody_else_reads_it(url: str, token: str, why: s
             server(url, None, None, environment)
 
 
+@pytest.mark.parametrize("token", ["hr_6mJ…", "hr\t6mJ", "hr_\udcff", "\ufeffhr_6mJ"])
+def test_a_token_that_no_header_can_hold_is_a_mistake(token: str, tmp_path: Path) -> None:
+    """Said at once, with where it is from: of the environment, of a file, of a command."""
+    file = tmp_path / "token"
+    file.write_bytes(token.encode(errors="surrogateescape"))
+    with pytest.raises(Refused, match="HEADRACE_TOKEN") as refused:
+        server("https://x.example", None, None, {"HEADRACE_TOKEN": token})
+    assert "whole token" in refused.value.failure.remedy
+    with pytest.raises(Refused, match="token"):
+        server("https://x.example", file, None, {})
+    environment = {"HEADRACE_SERVER": "http://127.0.0.1:1", "HEADRACE_TOKEN_FILE": str(file)}
+    result = CliRunner().invoke(app, ["dlq", "groups"], env=environment)
+    assert (result.exit_code, "token" in result.stderr, token in result.output) == (2, True, False)
+
+
 def test_files_that_can_not_be_read_are_mistakes(tmp_path: Path) -> None:
     """Said at once, with what to name instead."""
     (tmp_path / "no.pem").write_text("nothing")

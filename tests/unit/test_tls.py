@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from consumer.composition.edge_settings import authorities
+from consumer.composition.edge_settings import authorities, registry_login
 from consumer.core.failure import Failure, HeadraceError, Refused
 from consumer.core.schema_ref import SchemaRef, Space
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.connect import ConnectSettings, HttpConnect
 from consumer.edges.registry import HttpRegistry
 from consumer.edges.registry_http import Login
+from consumer.settings.loading import Settings
 from tests.security.authority import Authority, Credential
 
 REF = SchemaRef(Space.IDS, 1)
@@ -137,6 +138,9 @@ def test_what_does_not_fit_is_named(ours: Authority, tmp_path: Path, edge: str, 
 
 
 BASIC = "Basic " + base64.b64encode(b"alice:a b@c").decode()
+LATIN = "Basic " + base64.b64encode("alice:é".encode("latin-1")).decode()
+UTF8 = "Basic " + base64.b64encode("alice:é€".encode()).decode()
+RAW = "Basic " + base64.b64encode(b"alice:\xff").decode()
 
 
 @pytest.mark.parametrize(
@@ -144,6 +148,11 @@ BASIC = "Basic " + base64.b64encode(b"alice:a b@c").decode()
     [
         (Login(), "", None),
         (Login(user="alice", password="a b@c"), "", BASIC),
+        (Login(user="alice", password="é"), "", LATIN),
+        # what Latin-1 has not
+        (Login(user="alice", password="é€"), "", UTF8),
+        # bytes of an environment that are no text
+        (Login(user="alice", password="\udcff"), "", RAW),
         (Login(token="t"), "", "Bearer t"),
         (Login(), "alice:a%20b%40c@", BASIC),
         # what is set counts more than the address
@@ -169,3 +178,20 @@ def test_a_file_of_authorities_that_is_none_is_refused_at_the_start(tmp_path: Pa
         file.write_text(content)
     with pytest.raises(Refused, match=r"registry\.ca_file can't be used"):
         authorities(file, "registry.ca_file")
+
+
+@pytest.mark.parametrize("way", ["token", "token_file"])
+@pytest.mark.parametrize("token", ["abc…", "abc\ndef"])
+def test_a_token_that_no_header_can_hold_is_refused_at_the_start(tmp_path: Path, way: str, token: str) -> None:
+    """With the setting's name, and not the token."""
+    file = tmp_path / "token"
+    file.write_text(token.replace("\n", "\t"), encoding="utf-8")
+    said = {"token": token} if way == "token" else {"token_file": file}
+    settings = Settings(
+        kafka={"bootstrap_servers": "k", "topics": ["t"]},
+        registry={"url": "http://127.0.0.1:1", **said},
+        target={"dsn": "dbname=x"},
+    )
+    with pytest.raises(Refused, match=r"registry\.token") as refused:
+        registry_login(settings)
+    assert token not in str(refused.value)
