@@ -1,7 +1,9 @@
 """The process: listens until it is told to end, and lets answers end first."""
 
 import os
+import signal
 import socket
+from collections.abc import Callable
 
 import uvicorn
 from fastapi import FastAPI
@@ -29,8 +31,8 @@ def listening(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve(app: FastAPI, bound: socket.socket) -> None:
-    """Until SIGTERM or SIGINT."""
+def serve(app: FastAPI, bound: socket.socket, ready: Callable[[], None]) -> None:
+    """Until SIGTERM or SIGINT, and return then. `ready`: called as soon as these end it in order."""
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -43,4 +45,15 @@ def serve(app: FastAPI, bound: socket.socket) -> None:
     )
     server = uvicorn.Server(config)
     app.state.ending = lambda: server.should_exit
-    server.run([bound])
+
+    def end(*_: object) -> None:
+        server.should_exit = True
+
+    # uvicorn raises the signal once more when it has ended: by the handlers of before, nothing else would be closed
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        ready()
+        server.run([bound])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

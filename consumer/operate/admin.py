@@ -6,12 +6,15 @@ import secrets
 import signal
 from datetime import UTC, datetime, timedelta
 from threading import Thread
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from consumer.core.roles import ROLES
 from consumer.operate.output import USAGE, Config, reported, say
+
+if TYPE_CHECKING:
+    from consumer.settings.admin import Admin
 
 app = typer.Typer(
     name="admin", help="The admin API and the web console.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -44,18 +47,14 @@ def serve(config: Config = None) -> None:
         signal.signal(signal.SIGHUP, lambda *_: Thread(target=reloading.reload, name="reload").start())
         doors = admin_doors(settings, reloading)
         made = make_app(admin, doors)
-        host = f"[{admin.host}]" if ":" in admin.host else admin.host
         with listening(admin.host, admin.port) as bound, watchers(settings) as told, group_lookout(settings) as lookout:
-            say(f"console: http://{host}:{admin.port}/   API: http://{host}:{admin.port}/api/v1")
-            if admin.is_open:
-                say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
             group, watch, reads = group_samples(reloading, told), made.state.watch, reading(reloading)
             told.ask(lambda: looked_samples(lookout.looked))
             told.ask(lambda: group.of(lookout.seen))
             told.ask(lambda: connector_samples(said.connectors, said.answered, reads) if (said := watch.heard) else ())
             lookout.tell = told.tell
             try:
-                answer(made, bound)
+                answer(made, bound, partial(_say_where, admin))
             finally:
                 doors.close()
 
@@ -77,6 +76,13 @@ def token(
     if days is not None:
         say(f"expires = {(datetime.now(UTC) + timedelta(days=days)).isoformat(timespec='seconds')}")
     typer.echo(made)
+
+
+def _say_where(admin: "Admin") -> None:
+    host = f"[{admin.host}]" if ":" in admin.host else admin.host
+    say(f"console: http://{host}:{admin.port}/   API: http://{host}:{admin.port}/api/v1")
+    if admin.is_open:
+        say("nobody has to log in: whoever is on this machine is its admin (admin.tokens changes that)")
 
 
 def _quoted(name: str) -> str:

@@ -46,8 +46,9 @@ def settings_of(shop: Shop, **more: str) -> dict[str, str]:
     return {f"HEADRACE_{name}": value for name, value in names.items()}
 
 
-def test_the_process_comes_up_answers_and_ends_in_order(shop: Shop, tmp_path: Path) -> None:
-    """Also with a page that listens for what is new, and with Kafka away."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_comes_up_answers_and_ends_in_order(shop: Shop, tmp_path: Path, number: signal.Signals) -> None:
+    """Also with a page that listens for what is new, and with Kafka away; by Ctrl-C as by whoever supervises it."""
     letter = shop.bad(2)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -68,13 +69,29 @@ def test_the_process_comes_up_answers_and_ends_in_order(shop: Shop, tmp_path: Pa
         assert f"Letter {letter}" in httpx.get(f"{address}/letters/{letter}", timeout=30, verify=False).text
         assert httpx.get(f"{address}/", timeout=30, verify=False).status_code == 200
         with httpx.stream("GET", f"{address}/events", timeout=30):
-            process.send_signal(signal.SIGTERM)
-            process.wait(20)
+            process.send_signal(number)
+            assert process.wait(20) == 0
     finally:
         process.kill()
     _, said = process.communicate(timeout=10)
     assert "nobody has to log in" in said
     assert "Traceback" not in said
+
+
+def test_a_process_that_says_where_it_is_ends_in_order(shop: Shop, tmp_path: Path) -> None:
+    """From that moment on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    environment = {**os.environ, **settings_of(shop, ADMIN__PORT=str(port))}
+    command = [sys.executable, "-m", "consumer", "admin", "serve"]
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        assert any("console: " in line for line in process.stderr or ())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
 
 
 def test_a_port_that_is_taken_is_said_before_anything_else(shop: Shop, tmp_path: Path) -> None:
