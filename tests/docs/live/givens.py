@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.docs.live.following import Given
@@ -78,11 +77,26 @@ def slow_job(scene: Scene) -> Words:
 
 
 def a_batch(scene: Scene) -> Words:
-    """The last one that was applied to a table of the shop."""
+    """The last one that was applied to a table of the shop, and to no other."""
+    last = _one(scene, "SELECT coalesce(max(id), 0) FROM headrace.batches")
     scene.source("UPDATE shop.orders SET total = total + 1")
-    query = "SELECT max(id) FROM headrace.batches WHERE state = 'applied' AND tables::text LIKE '%%shop.orders%%'"
+    query = (
+        f"SELECT max(id) FROM headrace.batches WHERE id > {last} AND state = 'applied' "
+        "AND tables::text LIKE '%%shop.orders%%'"
+    )
     eventually(lambda: scene.ask(query) != [(None,)], "a batch of the table")
     return {"4711": _one(scene, query)}
+
+
+def a_batch_with_images(scene: Scene) -> Words:
+    """One whose log has the whole rows of before."""
+    scene.source("ALTER TABLE shop.orders REPLICA IDENTITY FULL")
+    return a_batch(scene)
+
+
+def last_undoing(scene: Scene) -> Words:
+    """The one that was begun last."""
+    return {"1": _one(scene, "SELECT max(id) FROM headrace.workflows WHERE kind = 'undo'")}
 
 
 def a_batch_of_history(scene: Scene) -> Words:
@@ -96,6 +110,12 @@ def emptied(scene: Scene) -> Words:
     scene.source("TRUNCATE shop.products")
     query = "SELECT count(*) FROM headrace.positions WHERE stopped ->> 'kind' = 'table.truncate'"
     eventually(lambda: scene.ask(query) == [(1,)], "the truncate has stopped the topic")
+    return {}
+
+
+def paused(scene: Scene) -> Words:
+    """A table that somebody has paused."""
+    scene.given("headrace tables pause public.orders --reason given")
     return {}
 
 
@@ -132,6 +152,15 @@ def free_console(scene: Scene) -> Words:
     return {}
 
 
+def logged_in(scene: Scene) -> Words:
+    """An operator's token, which the admin process takes, and no other."""
+    *section, token = scene.given("headrace admin token ada --role operator").splitlines()
+    scene.settings(*section)
+    scene.running["admin"].kill()
+    scene.ensure()
+    return {"hr_6mJ…": token}
+
+
 def places(scene: Scene) -> Words:
     """Where servers answer."""
     console = f"http://127.0.0.1:{scene.console}"
@@ -149,16 +178,8 @@ def behind(scene: Scene) -> Words:
     query = "SELECT next_offset FROM headrace.positions WHERE topic = 'shop.shop.orders' AND partition = 0"
     begin = int(_one(scene, query))
     scene.source("UPDATE shop.orders SET total = total + 1")
-    eventually(lambda: _end(scene, "shop.shop.orders") > begin, "the changes are in the topic")
+    eventually(lambda: scene.end("shop.shop.orders") > begin, "the changes are in the topic")
     return {"1200": str(begin), "1250": str(begin + 1)}
-
-
-def _end(scene: Scene, topic: str) -> int:
-    client = Consumer({"bootstrap.servers": scene.at.kafka, "group.id": "looks", "log_level": 0})
-    try:
-        return int(client.get_watermark_offsets(TopicPartition(topic, 0), 10)[1])
-    finally:
-        client.close()
 
 
 def another_schema(scene: Scene) -> Words:
@@ -215,7 +236,10 @@ GIVENS = (
     # batches and positions
     Given(command=r"batches show|recover reapply", make=a_batch),
     Given(command=r"recover erase", make=a_batch_of_history),
-    Given(command=r"--to skip|batches retry --stopped$", make=emptied),
+    Given(command=r"recover undo", make=a_batch_with_images, codes=frozenset({1})),
+    Given(command=r"recover (rows|resume)", make=last_undoing),
+    Given(command=r"--to skip|batches retry --stopped( --reason|$)", make=emptied),
+    Given(page="docs/runbooks/", command=r"tables resume", make=paused),
     Given(command=r"batches retry --stopped --topic", codes=_NOTHING),
     Given(command=r"next_offset = 1200|--to 41250", make=few),
     # schema
@@ -229,5 +253,6 @@ GIVENS = (
     Given(command=r"recover adopt", make=made_anew),
     # others
     Given(command=r"admin serve", make=free_console),
+    Given(command=r"^export (HEADRACE_)?TOKEN=", make=logged_in),
     Given(page="docs/how-to/keep-history.md", command=r"_source_time", make=history),
 )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from consumer.edges.postgres.migrate import migrate
@@ -47,6 +47,7 @@ UPDATE headrace.schema_changes SET state = 'approved', decided_by = 'mended', de
 UPDATE headrace.positions SET next_offset = next_offset + (stopped ->> 'kind' = 'table.truncate')::int,
     epoch = epoch + 1, stopped = NULL, again_at = now() WHERE stopped IS NOT NULL;
 """
+_PASSED = "SELECT next_offset FROM headrace.positions WHERE topic = 'shop.shop.products'"
 _KNOWN = """
 SELECT count(*) FROM unnest(ARRAY['public.products', 'shop.orders', 'shop.products']) AS t
 WHERE NOT EXISTS (SELECT FROM headrace.source_columns c WHERE c.table_name = t)
@@ -63,7 +64,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @dataclass(kw_only=True)
 class Scene:
-    """`console`: the port of the admin process."""
+    """`console`: the port of the admin process. `more`: what the settings have beside those of the beginning."""
 
     directory: Path
     at: Endpoints
@@ -71,6 +72,7 @@ class Scene:
     console: int
     running: dict[str, Process] = field(default_factory=dict)
     looks: set[str] = field(default_factory=set)
+    more: tuple[str, ...] = ()
 
     def terminal(self) -> Terminal:
         """A new window in the directory of the settings; libpq leads to the target, as for the role of people."""
@@ -91,6 +93,7 @@ class Scene:
 
     def settings(self, *more: str) -> None:
         """Write the file, with further sections."""
+        self.more = more
         text = (_HERE / "headrace.toml").read_text(encoding="utf-8")
         places = {
             "kafka": self.at.kafka, "registry": self.at.registry_url, "connect": self.at.connect_url,
@@ -137,13 +140,30 @@ class Scene:
     def mend(self) -> None:
         """After a page: nothing is stopped, paused or switched off, and tables have the names of the beginning."""
         if self.ask("SELECT to_regclass('public.purchases')") != [(None,)]:
-            # the name that the settings of the beginning have
+            # the name that the settings of the beginning lead to; while it runs only a whole one is taken
             self.given("headrace tables pause --topic shop.public.orders --reason mended")
             self.do("ALTER TABLE public.purchases RENAME TO orders")
-            self.settings()
+            self.settings('[topics."shop.public.orders"]\ntable = "public.orders"\n')
             self.given("headrace workers reload --reason mended")
             self.given("headrace tables resume --topic shop.public.orders --reason mended")
+        elif self.more:
+            self.settings()
+            self.running["admin"].kill()
+        self.ensure()
+        eventually(self._whole, "what a page has stopped is passed")
+
+    def _whole(self) -> bool:
+        """Whether the truncates of the pages are passed, also one that a page has just had tried again."""
         self.do(_WHOLE)
+        return self.ask(_PASSED) == [(self.end("shop.shop.products"),)]
+
+    def end(self, topic: str) -> int:
+        """The end of a topic's first partition."""
+        client = Consumer({"bootstrap.servers": self.at.kafka, "group.id": "looks", "log_level": 0})
+        try:
+            return int(client.get_watermark_offsets(TopicPartition(topic, 0), 10)[1])
+        finally:
+            client.close()
 
     def rest(self) -> None:
         """Return when nothing is on its way."""
@@ -198,7 +218,8 @@ def opened(directory: Path) -> Iterator[Scene]:
         at = stack.endpoints
         with psycopg.connect(at.target_dsn, autocommit=True) as session:
             session.execute("CREATE DATABASE shop")
-        console = ports.choose(["console"], {"console": 8470})["console"]
+        # of its own: another shop on this machine may have that of the pages
+        console = ports.choose(["console"], {})["console"]
         scene = Scene(directory=directory, at=at, dsn=make_conninfo(at.target_dsn, dbname="shop"), console=console)
         scene.source((_HERE / "source.sql").read_text(encoding="utf-8"))
         scene.do((_HERE / "target.sql").read_text(encoding="utf-8"))

@@ -11,13 +11,10 @@ from tests.docs.live.scene import Scene, environment
 from tests.docs.live.terminal import Terminal
 
 _PAGE = "docs/how-to/least-privileges.md"
-_TABLES = """
-CREATE TABLE public.products (id bigint PRIMARY KEY, name text);
-CREATE TABLE public.orders (
-    id bigint PRIMARY KEY, code text, total numeric(10, 2), currency text, credit numeric(10, 2), photo bytea,
-    born date, country text, phone text);
+_COLUMNS = """
+SELECT string_agg(format('%%I %%s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum)
+FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
 """
-
 _CREATES = """
 SELECT has_schema_privilege(%(role)s, 'public', 'CREATE'), has_schema_privilege(%(role)s, 'headrace', 'CREATE'),
     has_database_privilege(%(role)s, current_database(), 'CREATE')
@@ -32,6 +29,14 @@ def _settings(scene: Scene, group: str, dsn: str) -> str:
     )
 
 
+def _made(scene: Scene, session: psycopg.Connection) -> None:
+    """The tables, with what pages before have added to the source's: a column more would wait for its owner."""
+    with psycopg.connect(scene.at.source_dsn) as source:
+        for table in ("public.products", "public.orders"):
+            ((columns,),) = source.execute(_COLUMNS.encode(), (table,)).fetchall()
+            session.execute(f"CREATE TABLE {table} ({columns}, PRIMARY KEY (id))".encode())
+
+
 def test_the_roles_apply_and_nothing_else(scene: Scene, tmp_path: Path) -> None:
     """On a server of its own database, whose tables somebody else made: the owner, and one that is granted it."""
     name, files = "privileges", {"headrace_apply": "headrace.toml", "headrace_worker": "worker.toml"}
@@ -40,7 +45,7 @@ def test_the_roles_apply_and_nothing_else(scene: Scene, tmp_path: Path) -> None:
     owner = make_conninfo(scene.at.target_dsn, dbname=name)
     with psycopg.connect(owner, autocommit=True) as session:
         session.execute("REVOKE CREATE ON SCHEMA public FROM public")
-        session.execute(_TABLES.encode())
+        _made(scene, session)
     for role, file in files.items():
         dsn = make_conninfo(owner, user=role, password="...")
         (tmp_path / file).write_text(_settings(scene, f"privileges-{role}", dsn))
