@@ -163,6 +163,16 @@ def test_rows_do_not_go_on_in_another_table_while_theirs_is_there(scene: Scene, 
     assert (scene.claims(), scene.letters()) == ([(f"{schema}.t", topic)], [(f"{schema}.t", "dead")])
 
 
+@pytest.mark.parametrize("left", ["CREATE VIEW {s}.t AS SELECT * FROM {s}.u", "CREATE INDEX t ON {s}.u (id)"])
+def test_what_is_no_table_has_no_rows_that_would_be_left_behind(scene: Scene, schema: str, left: str) -> None:
+    """A view keeps the old name for those who read it."""
+    new, topic = f"{schema}.u", scene.landing.at.topic
+    for statement in ("ALTER TABLE {s}.t RENAME TO u", left):
+        scene.session.execute(statement.format(s=schema).encode())
+    assert scene.catalog.claim_table(TableName(schema, "u"), topic) == topic
+    assert (scene.claims(), scene.letters()) == ([(new, topic)], [(new, "dead")])
+
+
 def test_who_only_looks_brings_nothing(scene: Scene, schema: str) -> None:
     """It sees what a worker would do."""
     topic = scene.landing.at.topic

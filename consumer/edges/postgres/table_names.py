@@ -15,7 +15,8 @@ _TOPICS = "SELECT topic FROM headrace.target_tables WHERE group_name = %s AND ta
 _OWNERS = "SELECT group_name, topic FROM headrace.target_tables WHERE table_name = %s ORDER BY group_name"
 _THERE = """
 SELECT EXISTS (
-    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relname = %s
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = %s AND c.relname = %s AND (NOT %s OR c.relkind IN ('r', 'p'))
 )
 """
 _CLAIMS = """
@@ -127,10 +128,13 @@ def owners(connection: psycopg.Connection, table: str) -> list[tuple[str, str]]:
     return connection.execute(_OWNERS, (table,)).fetchall()
 
 
-def exists(connection: psycopg.Connection, table: str) -> bool:
-    """Whether something has that name. Raises psycopg.Error."""
+def exists(connection: psycopg.Connection, table: str, *, own_rows: bool = False) -> bool:
+    """Whether something has that name. `own_rows`: no view, and nothing else that a topic can't have been applied to.
+
+    Raises psycopg.Error.
+    """
     schema, _, name = table.partition(".")
-    return connection.execute(_THERE, (schema, name)).fetchone() == (True,)
+    return connection.execute(_THERE, (schema, name, own_rows)).fetchone() == (True,)
 
 
 def owner(connection: psycopg.Connection, group: str, table: str, topic: str) -> str:
@@ -168,7 +172,7 @@ def _claims(connection: psycopg.Connection, group: str, table: str, topic: str) 
     by = claims.pop(table, None)
     if by not in (None, topic):
         return by, []
-    there = [old for old in claims if exists(connection, old)]
+    there = [old for old in claims if exists(connection, old, own_rows=True)]
     if by is None and there:
         detail = f"topic {topic} is applied to table {there[0]}, which is there, and was to be applied to {table}"
         raise Persistent(failed(KINDS["table.renamed"], "postgres", "claim table", detail))
