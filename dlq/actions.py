@@ -27,7 +27,7 @@ WITH locked AS (
     SELECT l.id FROM headrace.letters l
     WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s) AND l.state = 'dead' AND l.replays < %(most)s
       AND NOT {foreign}
-    ORDER BY l.digest_a, l.digest_b, l."offset" FOR UPDATE
+    ORDER BY l.digest_a NULLS FIRST, l.digest_b, l."offset" FOR UPDATE
 )
 UPDATE headrace.letters l SET state = 'replaying', attempt = attempt + 1, replays = replays + 1,
     due_at = clock_timestamp(), reason = NULL, claimed_until = NULL
@@ -49,7 +49,7 @@ SELECT FROM headrace.letters WHERE id = ANY (ARRAY(
           AND l.digest_b = r.digest_b AND l.state IN ({open})
         OFFSET 0
     ) AS n
-)) ORDER BY digest_a, digest_b, "offset" FOR UPDATE
+)) ORDER BY digest_a NULLS FIRST, digest_b, "offset" FOR UPDATE
 """).format(open=sql.SQL(OPEN_STATES))
 # With every later letter of the row that waits for it, and for none between them that may still be applied: a delete
 # that keeps what its row has for its next key may.
@@ -83,7 +83,7 @@ _DISCARD = sql.SQL("""
 WITH {chain}, locked AS (
     SELECT l.id FROM headrace.letters l
     WHERE l.id = ANY (ARRAY(SELECT id FROM chain)) AND l.state IN ({open})
-    ORDER BY l.digest_a, l.digest_b, l."offset" FOR UPDATE
+    ORDER BY l.digest_a NULLS FIRST, l.digest_b, l."offset" FOR UPDATE
 )
 UPDATE headrace.letters l
 SET state = 'discarded', reason = %(reason)s, closed_at = clock_timestamp(), due_at = NULL

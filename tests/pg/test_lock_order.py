@@ -1,6 +1,7 @@
 """No two who need several letters wait for each other.
 
-They are locked in one order, by digest and offset; who publishes copies locks none while it waits for another.
+They are locked in one order, those of no row first, then by digest and offset; who publishes copies locks none while it
+waits for another.
 """
 
 from collections.abc import Callable, Sequence
@@ -106,6 +107,32 @@ def test_letters_that_are_acted_on_together_are_locked_in_the_order_of_their_row
         landing.apply(("x", {"id": number}))
 
     meets(server, session, group, act)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        replay,
+        lambda other, group, ids: discard(other, group, ids, "enough"),
+        truncates,
+        lambda other, _, ids: standing.settle(
+            other, [Verdict(id=number, attempt=1, state=State.DEAD, failure=AWAY) for number in ids]
+        ),
+    ],
+    ids=["replay", "discard", "truncate", "settle"],
+)
+def test_letters_of_no_row_are_locked_in_front_of_those_of_rows(
+    server: str, session: psycopg.Connection, landing: Landing, group: str, act: Action
+) -> None:
+    """A batch that reads their records again locks them before it meets its rows' letters."""
+    landing.apply(("x", {"id": 1}), ("x", {"id": 2}))
+    placed, unplaced = every(session, group)
+    query = "UPDATE headrace.letters SET digest_a = NULL, digest_b = NULL, row_types = NULL WHERE id = %s"
+    session.execute(query, (unplaced,))
+    ids = [unplaced, placed]
+
+    with psycopg.connect(server) as other:
+        crosses(server, session, ids, str(other.info.backend_pid), lambda: act(other, group, ids))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Open letters of a group: read as they stand, brought further, each behind the older ones of its row.
 
-Letters are locked in the order of digest and origin.
+Letters are locked in the order of digest and origin; those of no row first, as a batch does that reads them again.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -44,7 +44,7 @@ SELECT FROM headrace.letters WHERE id = ANY (ARRAY(
         -- each row is looked for in the index, whatever the statistics say
         OFFSET 0
     ) AS n
-)) ORDER BY digest_a, digest_b, "offset" FOR UPDATE
+)) ORDER BY digest_a NULLS FIRST, digest_b, "offset" FOR UPDATE
 """).format(open=_OPEN, rows=_ROWS)
 
 _UNFOLLOWED = sql.SQL("""

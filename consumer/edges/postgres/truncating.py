@@ -39,7 +39,7 @@ WHERE id IN (
           SELECT FROM headrace.target_tables t
           WHERE t.group_name = %(group)s AND t.topic = %(topic)s AND t.table_name <> %(table)s
       ))
-    ORDER BY digest_a, digest_b, "offset" FOR UPDATE
+    ORDER BY digest_a NULLS FIRST, digest_b, "offset" FOR UPDATE
 )
 RETURNING id
 """).format(open=sql.SQL(OPEN_STATES))
