@@ -192,9 +192,12 @@ def test_a_worker_that_knows_the_name_of_before_alone_makes_no_table_of_it(scene
     assert scene.claims() == [(new, topic)]
 
 
-def test_a_name_with_a_dot_is_looked_for_as_a_whole(scene: Scene, schema: str) -> None:
+@pytest.mark.parametrize("dotted", ["schema", "name"])
+def test_a_name_with_a_dot_is_looked_for_as_a_whole(scene: Scene, schema: str, dotted: str) -> None:
     """What is there is not taken for gone."""
-    scene.session.execute(f'CREATE TABLE {schema}."a.b" (id int8 PRIMARY KEY)'.encode())
-    scene.catalog.claim_table(TableName(schema, "a.b"), "dotted")
+    name = TableName(schema, "a.b") if dotted == "name" else TableName(f"{schema}.a", "b")
+    scene.session.execute(f'CREATE SCHEMA IF NOT EXISTS "{name.schema}"'.encode())
+    scene.session.execute(f'CREATE TABLE "{name.schema}"."{name.name}" (id int8 PRIMARY KEY)'.encode())
+    scene.catalog.claim_table(name, "dotted")
     with pytest.raises(Persistent, match=r"a\.b"):
         scene.catalog.claim_table(TableName(schema, "c"), "dotted")

@@ -13,10 +13,11 @@ from consumer.edges.postgres.translate import translated
 _OF = "SELECT table_name FROM headrace.target_tables WHERE group_name = %s AND topic = %s ORDER BY table_name"
 _TOPICS = "SELECT topic FROM headrace.target_tables WHERE group_name = %s AND table_name = ANY (%s)"
 _OWNERS = "SELECT group_name, topic FROM headrace.target_tables WHERE table_name = %s ORDER BY group_name"
+# either name may have a dot
 _THERE = """
 SELECT EXISTS (
     SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = %s AND c.relname = %s AND (NOT %s OR c.relkind IN ('r', 'p'))
+    WHERE n.nspname || '.' || c.relname = %s AND (NOT %s OR c.relkind IN ('r', 'p'))
 )
 """
 _CLAIMS = """
@@ -133,8 +134,7 @@ def exists(connection: psycopg.Connection, table: str, *, own_rows: bool = False
 
     Raises psycopg.Error.
     """
-    schema, _, name = table.partition(".")
-    return connection.execute(_THERE, (schema, name, own_rows)).fetchone() == (True,)
+    return connection.execute(_THERE, (table, own_rows)).fetchone() == (True,)
 
 
 def owner(connection: psycopg.Connection, group: str, table: str, topic: str) -> str:
