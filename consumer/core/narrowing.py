@@ -184,7 +184,8 @@ _RELATIVE = r"(?i)\b(now|today|tomorrow|yesterday)\b"
 
 _NEAR: dict[str, Callable[[str], object]] = {
     **dict.fromkeys(("float4", "vector", "sparsevec"), np.float32),
-    "halfvec": np.float16,
+    # written back as the real that it is
+    "halfvec": lambda text: np.float32(np.float16(text)),
 }
 
 

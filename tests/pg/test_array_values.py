@@ -154,7 +154,9 @@ VECTORS = [
     Value(DOUBLE_VECTOR, [0.1, -2.0, 3.5], "vector(3)", "[0.1,-2,3.5]", "vector"),
     Value(DOUBLE_VECTOR, [0.0, 1.2345679e-20, 3.4028235e38, 16777217e3, 1e-45], "vector", HARD),
     Value(DOUBLE_VECTOR, [0.5, -2.0], "halfvec(2)", "[0.5,-2]"),
-    Value("string", "[0.1,1e-05,2]", "halfvec", "[0.1,1e-05,2]"),
+    # as it is written back: in the digits of reals
+    Value("string", "[0.099975586,1.001358e-05,10008]", "halfvec", "[0.099975586,1.001358e-05,10008]"),
+    Value("bytes", b"[65504,-0.33325195,2]", "halfvec", "[65504,-0.33325195,2]"),
     Value("string", "[ 0.1, -1.5e+20 ]", "vector", "[0.1,-1.5e+20]"),
     Value("bytes", b"{123456789:0.1}/999999999", "sparsevec", "{123456789:0.1}/999999999"),
     Value(DOUBLE_VECTOR, [0.1, 1e300], "float8[]", "{0.1,1e300}"),
@@ -182,6 +184,7 @@ NARROWED = [
     Value(DOUBLE_VECTOR, [1e300], "vector", "expected numbers that a vector keeps"),
     Value("string", "[0.12345678901,1]", "vector", "expected numbers that a vector keeps"),
     Value("string", "[0.12345]", "halfvec", "expected numbers that a halfvec keeps"),
+    Value("string", "[0.1]", "halfvec", "expected numbers that a halfvec keeps"),
     Value("bytes", b"{1:0.5,2:0.12345678901}/3", "sparsevec", "expected numbers that a sparsevec keeps"),
     Value(array("double"), [0.12345678901], "vector", "expected numbers that a vector keeps"),
     Value(DOUBLE_VECTOR, [0.1], "halfvec", "expected numbers that a halfvec keeps"),
