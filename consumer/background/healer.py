@@ -44,7 +44,7 @@ class Healer:
         self._next = clock() + every
         self._idle = threading.Event()
         self._given_up: frozenset[str] = frozenset()
-        # which topics the group reads; set by whoever knows them
+        # whether a topic is of a source of the group; set by whoever knows them
         self.reads: Callable[[str], bool] = _none
         # one step a turn, so that no turn has the waits of all
         self._steps: list[Callable[[], None]] = []

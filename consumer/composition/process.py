@@ -127,6 +127,20 @@ def reading(reloading: Reloading) -> Callable[[str], bool]:
     return reads
 
 
+def ours_by(reloading: Reloading) -> Callable[[str], bool]:
+    """Whether who writes a topic is a source of the group: it is read, or of heartbeats or changes of schemas of ours.
+
+    Tables may be quiet for long, and not have been read by a snapshot.
+    """
+    reads = reading(reloading)
+
+    def ours(topic: str) -> bool:
+        source = reloading.settings.source
+        return reads(topic) or topic in (source.heartbeats, source.topic_prefix)
+
+    return ours
+
+
 def group_samples(reloading: Reloading, told: Watchers) -> GroupSamples:
     """How the group is told of."""
     wanted = reloading.settings.telemetry

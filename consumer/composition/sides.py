@@ -31,7 +31,7 @@ from consumer.composition.edge_settings import (
 )
 from consumer.composition.engine import CODEC, Bindings, Planners
 from consumer.composition.heard import Heard
-from consumer.composition.process import Connections, Given, reading
+from consumer.composition.process import Connections, Given, ours_by
 from consumer.composition.reloading import Reloading
 from consumer.composition.reporting import Parts
 from consumer.composition.undo_acts import undo_acts
@@ -204,7 +204,7 @@ def healer_of(given: Given, join_anew: Callable[[], None]) -> Healer:
     lane = KafkaOffsets(replace(kafka, topics=kafka.lane, ignore=()))
     abandoned = PostgresAbandoned(given.shared.pool, given.group)
     healer = Healer(abandoned, connect_client(settings), restart_budget(settings), given.name)
-    healer.switches, healer.reads = given.steering.heard, reading(given.steering.reloading)
+    healer.switches, healer.reads = given.steering.heard, ours_by(given.steering.reloading)
     healer.unread = Unread(lane, lambda: [stored.at for stored in overview.stored()], join_anew)
     return healer
 

@@ -33,7 +33,7 @@ def serve(config: Config = None) -> None:
     from consumer.admin.server import listening
     from consumer.admin.server import serve as answer
     from consumer.composition.desks import admin_doors, group_lookout
-    from consumer.composition.process import group_samples, reading, watchers
+    from consumer.composition.process import group_samples, ours_by, watchers
     from consumer.composition.reloading import Reloading
     from consumer.settings.loading import load
     from consumer.telemetry.grouping import connector_samples, looked_samples
@@ -48,10 +48,10 @@ def serve(config: Config = None) -> None:
         doors = admin_doors(settings, reloading)
         made = make_app(admin, doors)
         with listening(admin.host, admin.port) as bound, watchers(settings) as told, group_lookout(settings) as lookout:
-            group, watch, reads = group_samples(reloading, told), made.state.watch, reading(reloading)
+            group, watch, ours = group_samples(reloading, told), made.state.watch, ours_by(reloading)
             told.ask(lambda: looked_samples(lookout.looked))
             told.ask(lambda: group.of(lookout.seen))
-            told.ask(lambda: connector_samples(said.connectors, said.answered, reads) if (said := watch.heard) else ())
+            told.ask(lambda: connector_samples(said.connectors, said.answered, ours) if (said := watch.heard) else ())
             lookout.tell = told.tell
             try:
                 answer(made, bound, partial(_say_where, admin))

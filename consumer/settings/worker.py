@@ -109,8 +109,8 @@ class Healing(Section):
         ge=0,
         le=100,
         description="How often in an hour what has failed of a source connector is started again, where connect.url is "
-        "set and Kafka Connect tells that it has written a topic that is read; after 10 seconds, then twice as long "
-        "each time. 0: never.",
+        "set and Kafka Connect tells that it has written a topic that is read, the one of source.heartbeat_topic, or "
+        "source.topic_prefix itself; after 10 seconds, then twice as long each time. 0: never.",
     )
     worker_deaths: int = Field(
         default=5,
