@@ -7,9 +7,9 @@ from consumer.core.forms import Unfit
 
 _BOUNDS = re.compile(r"\s*(\[[-+:\d\s]*\]\s*)+=")
 # a quoted element, one without quotes, or what stands between elements
-_TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|([^"\\{},]+)|([{},])', re.DOTALL)
+_TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*)"|([^"\\{},]+)|([{},])', re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_QUOTED, _PLAIN = r'"(?:[^"\\]|\\.|"")*"', r'[^"\\,()]*'
+_QUOTED, _PLAIN = r'"(?:[^"\\]++|\\.|"")*"', r'[^"\\,()]*'
 _ROW = re.compile(rf"\((?:{_QUOTED}|{_PLAIN})(?:,(?:{_QUOTED}|{_PLAIN}))*\)", re.DOTALL)
 # each with what ends it
 _FIELD = re.compile(rf"(?:({_QUOTED})|({_PLAIN}))[,)]", re.DOTALL)
