@@ -302,9 +302,7 @@ def ask() -> None:
         print(error.code)
     os.kill(os.getpid(), signal.SIGTERM)
 
-signal.signal(signal.SIGTERM, lambda *_: None)
-threading.Thread(target=ask).start()
-serve(app, bound)
+serve(app, bound, threading.Thread(target=ask).start)
 """
 
 
