@@ -3,11 +3,9 @@
 Each is a context: what is entered makes it fire, and says the labels that it has; what is left ends it.
 """
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import psycopg
 from confluent_kafka import Producer
@@ -15,27 +13,32 @@ from confluent_kafka.admin import AdminClient
 from psycopg.conninfo import conninfo_to_dict
 
 from consumer.stack.connectors import Capture, connector_status, register_debezium, remove_debezium
-from consumer.stack.options import CONNECT, KAFKA, TARGET
-from consumer.stack.ports import choose
-from tests.faults.disk import fill, on_a_small_disk
+from consumer.stack.options import CONNECT, KAFKA
 from tests.real.engine.feed import create_topic, fresh_name
-from tests.real.engine.wire import Proxy
 from tests.real.engine.witness import create_database
 from tests.real.engine.worker import eventually
 
-from .scene import Scene
+from .provoking_workers import (
+    full,
+    large,
+    memory,
+    missing,
+    overtaken,
+    pool,
+    rebalancing,
+    restarting,
+    server_away,
+    unread,
+)
+from .scene import PATIENT, Labels, Provoke, Scene
 
-Labels = Mapping[str, str]
-Provoke = Callable[[Scene], AbstractContextManager[Labels]]
-# a batch waits for a lock for longer than any test does
-_PATIENT = {"deadline": 60.0}
 _GOODS = "CREATE TABLE public.goods (id int PRIMARY KEY, name text)"
 
 
 @contextmanager
 def _lagging(scene: Scene) -> Iterator[Labels]:
     """Somebody locks the table."""
-    scene.worker(**_PATIENT)
+    scene.worker(**PATIENT)
     scene.settle()
     with scene.locked("once"):
         scene.feed.create(10)
@@ -245,165 +248,6 @@ def _flood(scene: Scene) -> Iterator[Labels]:
     scene.command("batches", "retry", "--stopped", "--reason", "put right")
 
 
-@contextmanager
-def _server_away(scene: Scene) -> Iterator[Labels]:
-    scene.worker()
-    scene.settle()
-    scene.stack.stop_part(TARGET)
-    try:
-        yield {"server": "target"}
-    finally:
-        scene.stack.start_part(TARGET)
-
-
-@contextmanager
-def _full(scene: Scene) -> Iterator[Labels]:
-    """The disk of the table is full to its last page."""
-    with ExitStack() as held:
-        place = held.enter_context(tempfile.TemporaryDirectory(prefix="headrace-disk-"))
-        folder = held.enter_context(tempfile.TemporaryDirectory(prefix="headrace-full-"))
-        scene.target = held.enter_context(on_a_small_disk(Path(folder) / "target", Path(place)))
-        scene.job = replace(scene.job, dsn=scene.target.dsn)
-        worker = scene.worker()
-        scene.settle()
-        fill(scene.target)
-        scene.feed.create(2000)
-        yield {"kind": "target.resources"}
-        scene.target.do("DROP TABLE filler")
-        eventually(lambda: not scene.watch.firing("HeadraceTargetFull"), "it has ended", 90)
-        scene.kill(worker)
-
-
-@contextmanager
-def _pool(scene: Scene) -> Iterator[Labels]:
-    """One session for all questions, which waits for a lock."""
-    wanted = {"dsn": scene.job.dsn, "batch_deadline": 5, "connect_timeout": 3, "pool_size": 1}
-    sections = {**scene.job.sections, "target": wanted}
-    scene.job = replace(scene.job, sections=sections)
-    scene.worker()
-    scene.settle()
-    with scene.locked("headrace.letters"):
-        yield {}
-
-
-@contextmanager
-def _large(scene: Scene) -> Iterator[Labels]:
-    """Somebody's decisions fill the control schema."""
-    scene.worker()
-    scene.settle()
-    scene.target.do(
-        "INSERT INTO headrace.audit (group_name, actor, action, topic, partition, reason) "
-        "SELECT 'other', 'a test', 'none', 'none', 0, string_agg(md5(n::text || m::text), '') "
-        "FROM generate_series(1, 400) n, generate_series(1, 4000) m "
-        "GROUP BY n"
-    )
-    yield {}
-    scene.target.do("DELETE FROM headrace.audit WHERE group_name = 'other'")
-    scene.target.do("VACUUM FULL headrace.audit")
-
-
-@contextmanager
-def _missing(scene: Scene) -> Iterator[Labels]:
-    worker = scene.worker()
-    scene.settle()
-    scene.kill(worker)
-    yield {}
-    scene.worker()
-
-
-@contextmanager
-def _unread(scene: Scene) -> Iterator[Labels]:
-    worker = scene.worker()
-    scene.admin()
-    scene.settle()
-    scene.kill(worker)
-    scene.feed.create(10)
-    yield {"topic": scene.feed.topic}
-    scene.worker()
-
-
-@contextmanager
-def _restarting(scene: Scene) -> Iterator[Labels]:
-    """It is killed again and again, and started on the same port."""
-    port = choose(["worker"], {})["worker"]
-    telemetry = {**scene.job.sections["telemetry"], "port": port}
-    scene.job = replace(scene.job, sections={**scene.job.sections, "telemetry": telemetry})
-    seen = [0.0]
-    for _ in range(4):
-        worker = scene.worker()
-        eventually(lambda: _began(scene) > seen[-1], "Prometheus sees it")
-        seen.append(_began(scene))
-        worker.kill()
-    scene.worker()
-    yield {}
-
-
-@contextmanager
-def _overtaken(scene: Scene) -> Iterator[Labels]:
-    """A worker is stopped within a batch, overtaken, and woken."""
-    with Proxy(scene.target.dsn) as proxy:
-        client = {"max.poll.interval.ms": "3000"}
-        job = replace(scene.job, dsn=proxy.dsn, client=client, name="first", deadline=30.0)
-        scene.job = job
-        first = scene.worker()
-        # so that Prometheus knows what was before
-        scene.settle()
-        # it has staged its rows, and is about to ask whether the partition is still its own
-        hold = proxy.before("FOR UPDATE OF p", worker="first")
-        scene.feed.create(300)
-        hold.wait()
-        first.freeze()
-        scene.worker(name="second")
-        eventually(lambda: scene.target.reached(job.group, scene.feed), "the second worker has done all")
-        first.thaw()
-        hold.deliver()
-        yield {}
-        eventually(lambda: not scene.watch.firing("HeadraceFenceLosses"), "it has ended", 60)
-
-
-@contextmanager
-def _rebalancing(scene: Scene) -> Iterator[Labels]:
-    """Workers come and go."""
-    scene.worker()
-    scene.settle()
-    for number in range(4):
-        other = scene.worker(name=f"other-{number}")
-        other.said("partitions taken")
-        other.leave()
-        scene.forget(other)
-    yield {}
-
-
-@contextmanager
-def _memory(scene: Scene) -> Iterator[Labels]:
-    """Wide rows have a worker grow, while somebody locks the table; another one in its place is small again."""
-    worker = scene.worker(**_PATIENT)
-    scene.settle()
-    least = _memory_of(scene) + (20 << 20)
-    scene.heed(memory_bytes=least)
-    with scene.locked("once"):
-        for _ in range(60):
-            for _ in range(10):
-                scene.feed.last += 1
-                scene.feed.send("c", scene.feed.last, "x" * 100_000)
-            scene.feed.flush()
-        yield {}
-    eventually(lambda: scene.target.reached(scene.job.group, scene.feed), "everything is applied")
-    worker.leave()
-    scene.forget(worker)
-    scene.worker()
-
-
-def _began(scene: Scene) -> float:
-    found = scene.watch.now("headrace_started_timestamp_seconds")
-    return float(found[0]["value"][1]) if found else 0.0
-
-
-def _memory_of(scene: Scene) -> int:
-    (found,) = scene.watch.now("headrace_memory_bytes")
-    return int(float(found["value"][1]))
-
-
 def shop(scene: Scene) -> str:
     """A source with a table."""
     source = create_database(scene.job.at.source_dsn, fresh_name("shop"))
@@ -440,16 +284,16 @@ PROVOKED: dict[str, Provoke] = {
     "HeadraceLettersUnpublished": _unpublished,
     "HeadraceNewFailureKind": _new_kind,
     "HeadraceFlood": _flood,
-    "HeadraceServerAway": _server_away,
-    "HeadraceTargetFull": _full,
-    "HeadracePoolExhausted": _pool,
-    "HeadraceControlSchemaLarge": _large,
-    "HeadraceWorkersMissing": _missing,
-    "HeadraceNoWorker": _unread,
+    "HeadraceServerAway": server_away,
+    "HeadraceTargetFull": full,
+    "HeadracePoolExhausted": pool,
+    "HeadraceControlSchemaLarge": large,
+    "HeadraceWorkersMissing": missing,
+    "HeadraceNoWorker": unread,
     "HeadraceLoopStuck": _stuck,
-    "HeadraceRestarting": _restarting,
-    "HeadraceFenceLosses": _overtaken,
-    "HeadraceRebalancing": _rebalancing,
-    "HeadraceMemoryHigh": _memory,
+    "HeadraceRestarting": restarting,
+    "HeadraceFenceLosses": overtaken,
+    "HeadraceRebalancing": rebalancing,
+    "HeadraceMemoryHigh": memory,
 }
 """All alerts, in their order."""

@@ -1,7 +1,7 @@
 """A group on real servers that is watched by a real Prometheus with short thresholds."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,10 @@ from tests.real.engine.worker import Job, Process, Workers, eventually
 
 from .servers import Watch
 
+Labels = Mapping[str, str]
+Provoke = Callable[["Scene"], AbstractContextManager[Labels]]
+# a batch waits for a lock for longer than any test does
+PATIENT = {"deadline": 60.0}
 # an alert comes and goes within it
 PATIENCE = 60.0
 # a letter is overdue after a minute
