@@ -9,8 +9,8 @@ from consumer.core.records import TopicPartition
 from consumer.edges.postgres import decisions
 from consumer.ports.topics import Traits
 from tests.pg.conftest import Pools
+from tests.pg.recovering import TOPIC, Group
 from tests.pg.test_actions import write
-from tests.pg.test_recoveries import TOPIC, Group
 from tests.pg.turning_child import Logs
 
 _POSITIONS = "SELECT partition, next_offset FROM headrace.positions WHERE group_name = %s ORDER BY 1"

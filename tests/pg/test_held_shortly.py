@@ -11,7 +11,7 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.postgres.workflows import Act, PostgresWorkflows
 from tests.pg import undoing
 from tests.pg.conftest import Pools
-from tests.pg.test_recoveries import Group
+from tests.pg.recovering import Group
 from tests.pg.turning_child import acts
 
 _IDLE = "SHOW idle_in_transaction_session_timeout"

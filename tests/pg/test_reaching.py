@@ -6,7 +6,7 @@ import pytest
 from consumer.core.workflow import Outcome, Turn
 from consumer.edges.postgres.workflows import PostgresWorkflows
 from tests.pg.conftest import Pools
-from tests.pg.test_recoveries import Group
+from tests.pg.recovering import Group
 from tests.pg.turning_child import acts
 
 
