@@ -48,7 +48,7 @@ def test_the_first_stage_makes_a_service_that_starts(built: Path, tmp_path: Path
     assert (helped.returncode, "positions" in helped.stdout) == (0, True), helped.stderr
 
     lacking = _headrace(built, "run", folder=tmp_path)
-    assert (lacking.returncode, "kafka: is required" in lacking.stderr) == (2, True)
+    assert (lacking.returncode, "kafka.bootstrap_servers: is required" in lacking.stderr) == (2, True)
 
     (tmp_path / "headrace.toml").write_text(
         '[kafka]\nbootstrap_servers = "127.0.0.1:1"\ntopics = ["t"]\n[registry]\nurl = "http://127.0.0.1:1"\n'
