@@ -1,6 +1,7 @@
 """A source's table and a target's on one server, compared by the program; the connector between is a test's."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
@@ -17,6 +18,7 @@ from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.ports.desk import Note
 from consumer.ports.reconcile import Came, Mark
 from consumer.ports.recovering import Step, Workflow
+from consumer.ports.topics import Moments
 from consumer.recovery.reconciling import Limits, Reconciling
 
 NOTE = Note("me", "ticket 1")
@@ -160,3 +162,19 @@ class Scene:
             JOIN headrace.workflows w ON w.id = k.workflow_id WHERE w.group_name = %s AND k.step = %s"""
         rows = self.session.execute(query, (self.group, step.number)).fetchall()
         return {tuple(row[0]): (row[1], tuple(row[2])) for row in rows}
+
+
+@contextmanager
+def opened(session: psycopg.Connection, server: str, pool: TargetPool, group: str, schema: str) -> Iterator[Scene]:
+    """A scene of two schemas without tables, closed afterwards."""
+    session.execute(f"CREATE SCHEMA {schema}_source".encode())
+    made = Scene(session, server, pool, group, f"{schema}_source", schema)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def unasked() -> Moments:
+    """Stands for logs at which nobody looks."""
+    raise AssertionError

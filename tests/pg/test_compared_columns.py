@@ -11,7 +11,7 @@ from consumer.composition import binding_settings
 from consumer.composition.comparing import rules
 from consumer.core.transform import Named
 from consumer.settings.loading import Settings
-from tests.pg.comparing import Scene
+from tests.pg.comparing import Scene, opened
 from tests.pg.conftest import Pools
 
 COLUMNS = "id int PRIMARY KEY, word text, secret text"
@@ -30,13 +30,11 @@ class Upper:
 @pytest.fixture
 def scene(session: psycopg.Connection, server: str, pools: Pools, group: str, schema: str) -> Iterator[Scene]:
     """Two tables that differ in a column that the table got once."""
-    session.execute(f"CREATE SCHEMA {schema}_source".encode())
-    made = Scene(session, server, pools(), group, f"{schema}_source", schema)
-    made.make(COLUMNS, COLUMNS)
-    made.do("INSERT INTO {s} VALUES (1, 'w', 'new')")
-    made.do("INSERT INTO {t} VALUES (1, 'w', 'old')")
-    yield made
-    made.close()
+    with opened(session, server, pools(), group, schema) as made:
+        made.make(COLUMNS, COLUMNS)
+        made.do("INSERT INTO {s} VALUES (1, 'w', 'new')")
+        made.do("INSERT INTO {t} VALUES (1, 'w', 'old')")
+        yield made
 
 
 LATER: dict[str, tuple[dict[str, Any], str]] = {

@@ -10,9 +10,8 @@ from consumer.composition.comparing import acts, comparison
 from consumer.core.flags import Flag
 from consumer.edges.postgres import flags
 from consumer.edges.postgres.workflows import PostgresWorkflows
-from consumer.ports.topics import Moments
 from consumer.settings.loading import Settings
-from tests.pg.comparing import NOTE, Scene
+from tests.pg.comparing import NOTE, Scene, opened, unasked
 from tests.pg.conftest import Pools
 
 _WAITS = """
@@ -20,21 +19,14 @@ UPDATE headrace.workflow_steps SET progress = progress || jsonb_build_object('ro
 """
 
 
-def _unasked() -> Moments:
-    """No log is looked at."""
-    raise AssertionError
-
-
 @pytest.fixture
 def scene(session: psycopg.Connection, server: str, pools: Pools, group: str, schema: str) -> Iterator[Scene]:
     """Two equal tables."""
-    session.execute(f"CREATE SCHEMA {schema}_source".encode())
-    made = Scene(session, server, pools(), group, f"{schema}_source", schema)
-    made.make("id int PRIMARY KEY", "id int PRIMARY KEY")
-    for side in ("{s}", "{t}"):
-        made.do(f"INSERT INTO {side} SELECT generate_series(1, 1000)")
-    yield made
-    made.close()
+    with opened(session, server, pools(), group, schema) as made:
+        made.make("id int PRIMARY KEY", "id int PRIMARY KEY")
+        for side in ("{s}", "{t}"):
+            made.do(f"INSERT INTO {side} SELECT generate_series(1, 1000)")
+        yield made
 
 
 @pytest.fixture
@@ -47,9 +39,9 @@ def takes(scene: Scene) -> PostgresWorkflows:
         "source": {"dsn": scene.server},
     }
     settings = Settings.model_validate(sections)
-    compared = comparison(lambda: settings, "a test", _unasked)
+    compared = comparison(lambda: settings, "a test", unasked)
     scene.opened.append(compared)
-    return PostgresWorkflows(scene.pool, scene.group, acts(lambda: settings, compared, _unasked))
+    return PostgresWorkflows(scene.pool, scene.group, acts(lambda: settings, compared, unasked))
 
 
 def test_one_that_is_under_way_waits_where_it_is_until_they_are_on_again(

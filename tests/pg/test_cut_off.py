@@ -14,7 +14,7 @@ from consumer.edges.postgres.session import SessionSettings
 from consumer.edges.postgres.workflows import Act, PostgresWorkflows
 from consumer.ports.desk import Note
 from consumer.ports.workflows import CutOff
-from tests.pg.comparing import Scene
+from tests.pg.comparing import Scene, opened
 from tests.pg.conftest import Pools
 
 # of a statement that nobody waits for
@@ -33,10 +33,8 @@ def number(session: psycopg.Connection, server: str, group: str) -> int:
 @pytest.fixture
 def scene(session: psycopg.Connection, server: str, pools: Pools, group: str, schema: str) -> Iterator[Scene]:
     """Two schemas."""
-    session.execute(f"CREATE SCHEMA {schema}_source".encode())
-    made = Scene(session, server, pools(), group, f"{schema}_source", schema)
-    yield made
-    made.close()
+    with opened(session, server, pools(), group, schema) as made:
+        yield made
 
 
 @contextmanager

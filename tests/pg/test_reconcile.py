@@ -26,7 +26,6 @@ from consumer.edges.postgres.workflows import PostgresWorkflows
 from consumer.ports.desk import Note
 from consumer.ports.outlook import Sight
 from consumer.ports.reconcile import Came, NotComparable
-from consumer.ports.topics import Moments
 from consumer.recovery.reconciling import Limits
 from consumer.settings.loading import Settings
 from consumer.settings.reconcile import Reconcile
@@ -34,25 +33,18 @@ from consumer.telemetry import metrics
 from consumer.telemetry.grouping import GroupSamples
 from consumer.telemetry.labels import Bounded
 from dlq.masking import Mask
-from tests.pg.comparing import LIMITS, NOTE, Scene
+from tests.pg.comparing import LIMITS, NOTE, Scene, opened, unasked
 from tests.pg.conftest import Pools
 
 KEYS = "id bigint PRIMARY KEY, word text, amount numeric(12,2)"
 FILL = "INSERT INTO {{{}}} SELECT n, 'w' || n, n FROM generate_series(1, 1000) n"
 
 
-def _unasked() -> Moments:
-    """No log is looked at."""
-    raise AssertionError
-
-
 @pytest.fixture
 def scene(session: psycopg.Connection, server: str, pools: Pools, group: str, schema: str) -> Iterator[Scene]:
     """Two schemas."""
-    session.execute(f"CREATE SCHEMA {schema}_source".encode())
-    made = Scene(session, server, pools(), group, f"{schema}_source", schema)
-    yield made
-    made.close()
+    with opened(session, server, pools(), group, schema) as made:
+        yield made
 
 
 @pytest.fixture
@@ -248,8 +240,8 @@ def test_a_process_without_a_way_to_the_source_leaves_it_to_others(filled: Scene
         "target": {"dsn": filled.server},
     }
     settings = Settings.model_validate(sections)
-    compared = comparison(lambda: settings, "a test", _unasked)
-    other = PostgresWorkflows(filled.pool, filled.group, acts(lambda: settings, compared, _unasked))
+    compared = comparison(lambda: settings, "a test", unasked)
+    other = PostgresWorkflows(filled.pool, filled.group, acts(lambda: settings, compared, unasked))
     number, takes = filled.start(), filled.workflows()
     for _ in range(4):
         filled.session.execute("UPDATE headrace.workflows SET due_at = now() WHERE id = %s", (number,))

@@ -13,7 +13,7 @@ import pytest
 from consumer.ports.reconcile import Came, Mark
 from consumer.recovery.reconciling import Limits
 from consumer.stack.waiting import wait_until
-from tests.pg.comparing import Connector, Scene
+from tests.pg.comparing import Connector, Scene, opened
 from tests.pg.conftest import Pools
 
 ROWS, SECONDS = 2_000, 2.0
@@ -101,14 +101,12 @@ class Pipeline(Connector):
 @pytest.fixture
 def scene(session: psycopg.Connection, server: str, pools: Pools, group: str, schema: str) -> Iterator[Scene]:
     """Equal tables."""
-    session.execute(f"CREATE SCHEMA {schema}_source".encode())
-    made = Scene(session, server, pools(), group, f"{schema}_source", schema)
-    made.limits = Limits(range_rows=200, rate=1e9, patience=1e9, rounds=3)
-    made.make("id bigint PRIMARY KEY, word text", "id bigint PRIMARY KEY, word text")
-    for table in ("{s}", "{t}"):
-        made.do(f"INSERT INTO {table} SELECT n, 'w' FROM generate_series(1, {ROWS}) n")
-    yield made
-    made.close()
+    with opened(session, server, pools(), group, schema) as made:
+        made.limits = Limits(range_rows=200, rate=1e9, patience=1e9, rounds=3)
+        made.make("id bigint PRIMARY KEY, word text", "id bigint PRIMARY KEY, word text")
+        for table in ("{s}", "{t}"):
+            made.do(f"INSERT INTO {table} SELECT n, 'w' FROM generate_series(1, {ROWS}) n")
+        yield made
 
 
 @pytest.mark.parametrize("lag", [0.0, 0.05])
