@@ -14,7 +14,7 @@ from consumer.edges.postgres.sink import PostgresSink
 from dlq.actions import discard
 from dlq.headers import encode
 from tests.pg.conftest import Pools
-from tests.pg.test_imports import DEAD, ORIGIN, Reading, connect, dead
+from tests.pg.importing import DEAD, ORIGIN, Reading, connect, dead
 from tests.pg.unplaced import OLD, OTHER, Scene, first_row
 from tests.unit.test_headers import HEAD
 
