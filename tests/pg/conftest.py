@@ -74,9 +74,9 @@ def bystander() -> Iterator[Callable[[str], psycopg.Connection]]:
 
 @pytest.fixture
 def session(server: str, bystander: Callable[[str], psycopg.Connection]) -> psycopg.Connection:
-    """A session of a bystander, in UTC."""
+    """A session of a bystander, in UTC, which compiles no questions."""
     connection = bystander(server)
-    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET TimeZone = 'UTC'; SET jit = off")
     return connection
 
 

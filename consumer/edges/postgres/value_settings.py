@@ -1,4 +1,4 @@
-"""The settings of a session on which it depends how values are read and written.
+"""The settings of a session on which it depends how values are read and written, and how soon a question is answered.
 
 A role, a database, a server, the environment or the connection string may say otherwise for every one of them.
 """
@@ -22,6 +22,8 @@ VALUES = {
     "standard_conforming_strings": "on",
     # names of types are compared
     "quote_all_identifiers": "off",
+    # to compile a question about the catalog takes a server seconds, to answer it milliseconds
+    "jit": "off",
 }
 """What is alike in all sessions, those of the source too."""
 
