@@ -49,6 +49,7 @@ class Writer:
         self._rest: dict[TableName, int] = {}
         self._caution: dict[TableName, int] = {}
         self._immediate: set[TableName] = set()
+        self._refused = False
 
     @property
     def careful(self) -> Collection[TableName]:
@@ -70,14 +71,21 @@ class Writer:
             return self._write(connection, staged)
 
     def take_care(self, writes: Collection[TableWrite], table: TableName | None) -> None:
-        """Write a table that refused rows so that they are found; what was refused at the end names none."""
+        """Write a table that refused rows so that they are found; what was refused at the end names none.
+
+        Where another table of the batch had refused some before, all are written so, this once: each further try would
+        find one more.
+        """
         careful = {write.table for write in writes if table in (None, write.table)}
-        self._caution |= dict.fromkeys(careful, _CAUTION)
+        others = {write.table for write in writes} - careful if self._refused else ()
+        self._caution = dict.fromkeys(others, 1) | self._caution | dict.fromkeys(careful, _CAUTION)
+        self._refused = True
         if table is None:
             self._immediate |= careful
 
     def committed(self) -> None:
         """One more batch is through."""
+        self._refused = False
         self._caution = {table: left - 1 for table, left in self._caution.items() if left > 1}
         self._immediate &= self._caution.keys()
 
