@@ -19,6 +19,8 @@ from consumer.reading.handover import Handover, Paced, Stopped, Work
 
 # what a smaller batch may not meet
 _SMALLER = TOO_MUCH | IN_THE_WAY
+# how often refused rows have a batch tried whole again: in the last try they are found in all its tables
+_LOOKS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +35,11 @@ class Recourse:
     handover: Handover
 
     def judged(self, work: Work, fault: DataFault | TableFault) -> list[Step]:
-        """What a refusal by the target costs: a catalog that moved costs a second look, rows that are
-        refused cost their record, a table that is refused costs its partitions."""
-        if not work.judged:
+        """What a refusal by the target costs: a catalog that moved, or one more table that refuses rows, costs another
+        look, rows that are refused cost their record, a table that is refused costs its partitions."""
+        if work.looks < (1 if isinstance(fault, TableFault) else _LOOKS):
             self.binder.forget(fault.table, doubted=True)
-            return [replace(work, plan=None, judged=True)]
+            return [replace(work, plan=None, looks=work.looks + 1)]
         if isinstance(fault, TableFault):
             return self._without(work, fault)
         if sum(map(len, work.slices)) != 1:

@@ -26,8 +26,8 @@ class Work:
 
     slices: tuple[Slice, ...]
     plan: Plan | None = None
-    # the target has refused it once and the catalog was read anew since
-    judged: bool = False
+    # how often the target has refused it, and the catalog was read anew since
+    looks: int = 0
     # how often the table that all of it is for was busy
     tries: int = 0
     # records of it that are known not to be applicable, and why

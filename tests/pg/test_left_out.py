@@ -9,8 +9,6 @@ import polars as pl
 import psycopg
 import pytest
 
-from consumer.binding.known import KnownBindings
-from consumer.core.binding import BindingKey
 from consumer.core.failure_kind import ErrorType
 from consumer.core.letters import State
 from consumer.core.markers import UNAVAILABLE
@@ -26,7 +24,6 @@ from consumer.ports.refusals import DataFault, LettersFull, Reconsider
 from consumer.ports.target import Applied, Start
 from tests.pg.landing import Landing, rows
 from tests.pg.lettered import FIELDS, States, letters, row
-from tests.unit.avro import framed
 from tests.unit.known import planner, slice_of
 
 ROOM = 9
@@ -92,32 +89,6 @@ def test_it_is_applied_without_them(
     assert session.execute(query, (group,)).fetchall() == [({str(table): {Action.UPSERT.value: 2}},)]
     apply(sink, landing, ("u", row(2, n=None, word="later")))
     assert letters(session, group) == [(1, "superseded", "record.check")]
-
-
-def test_tables_that_refuse_rows_in_one_batch_are_found_in_its_third_try(
-    sink: PostgresSink, session: psycopg.Connection, schema: str, group: str
-) -> None:
-    """However many they are."""
-    known, bad, tables = KnownBindings(), [], []
-    for number in range(6):
-        session.execute(f"CREATE TABLE {schema}.t{number} (id bigint PRIMARY KEY, word text, n int CHECK (n >= 0))")
-        tables.append(TableName(schema, f"t{number}"))
-        landing, at = Landing(sink, tables[-1], FIELDS), TopicPartition(f"topic {number}", 0)
-        frames = framed(1, b""), framed(2, b"")
-        binding = landing.known.find(BindingKey(landing.at.topic, *frames))
-        assert binding is not None
-        known.learn(BindingKey(at.topic, *frames), binding)
-        bad.append(slice_of([landing.record("c", row(1, n=-1)), landing.record("c", row(2))], 0, at))
-    sink.take({piece.at: Start(offset=0) for piece in bad})
-    plan = planner(known).plan(bad)
-
-    for _ in range(2):
-        with pytest.raises(DataFault):
-            sink.apply(plan, {piece.at: ROOM for piece in bad})
-    sink.apply(plan, {piece.at: ROOM for piece in bad})
-
-    assert all([one[0] for one in rows(session, table)] == [2] for table in tables)
-    assert len(letters(session, group)) == 6
 
 
 def keep(session: psycopg.Connection, table: TableName, number: int) -> None:
