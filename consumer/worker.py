@@ -20,6 +20,7 @@ from consumer.composition.process import Inspection, Steering, connections, insp
 from consumer.composition.reloading import Reloading
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
+from consumer.frozen import ended_when_frozen
 from consumer.lifecycle import UNDRAINED
 from consumer.ports.target import Underway
 from consumer.settings.loading import Settings
@@ -224,13 +225,15 @@ def run_worker(
         life = build_worker(settings, name, shared, told, Steering(heard, reloading, lambda: signals.hurried))
         if under is not None:
             say_port(under.pipe, told.port)
-        if until_current:
-            watch = CurrentWatch(inspection(settings, shared))
-            life.run(ticking(lambda: stopped() or watch.settled()))
-            code = watch.exit_code()
-        else:
-            life.run(ticking(stopped))
-            code = OK
+        watch = CurrentWatch(inspection(settings, shared)) if until_current else None
+        with ended_when_frozen(settings.worker.stall_timeout + within.seconds) as alive:
+
+            def over() -> bool:
+                alive()
+                return stopped() or (watch is not None and watch.settled())
+
+            life.run(ticking(over))
+        code = watch.exit_code() if watch is not None else OK
     within.cancel()
     log.info("worker left cleanly")
     say_left_out()

@@ -79,7 +79,7 @@ def build_worker(settings: Settings, name: str, shared: Connections, told: Watch
 def _parts(given: Given, engine: Engine) -> Parts:
     """What the worker says of itself, and what it can be told."""
     return Parts(
-        held=engine.source.heard_of,
+        held=engine.source.held,
         opened=lambda: engine.applier.opened,
         handover=engine.handover,
         patience=engine.patience,

@@ -13,14 +13,14 @@ from consumer.reading.handover import Handover
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a report is made of. `held`: assigned partitions with the ends of their logs; `opened`: it has a session.
+    """What a report is made of. `held`: assigned partitions; `opened`: it has a session.
 
     `resident`: bytes of memory. `leaving`: set when the worker is to leave. `metrics_port`: where its metrics are
     served. `flags_off`: the flags that are off, as far as was heard. `held_back`: what is not read under pressure.
     `reload`: reads the settings again, and says what came of it.
     """
 
-    held: Callable[[], Mapping[TopicPartition, int | None]]
+    held: Callable[[], Collection[TopicPartition]]
     opened: Callable[[], bool]
     handover: Handover
     patience: Patience

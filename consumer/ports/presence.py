@@ -1,6 +1,6 @@
 """What a worker says of itself, and what it is told."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class HeldBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A worker as it is. `partitions`: those that it holds, with the ends of their logs as far as it has heard.
+    """A worker as it is. `partitions`: those that it holds.
 
     `every`: seconds until the next report. `metrics_port`: where its metrics are served. `flags_off`: the flags that
     are off, as it has heard. `held_back`: what it does not read under pressure.
@@ -42,7 +42,7 @@ class Report:
 
     state: str
     every: float
-    partitions: Mapping[TopicPartition, int | None]
+    partitions: Collection[TopicPartition]
     batch: InHand | None
     queue_batches: int
     queue_bytes: int

@@ -1,11 +1,13 @@
 """A cluster that is silent, slow or gone, and a member that must not stay alone nor be torn from it."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import Consumer, KafkaError
 from structlog.testing import capture_logs
 
 from consumer.core.failure import Transient
@@ -70,6 +72,38 @@ def test_a_member_that_holds_partitions_gets_another_client_too() -> None:
         assert not mine.partitions
         _poll(source, lambda: False, 1)
     assert ANEW in [line["event"] for line in logs]
+
+
+class _Stuck(Consumer):
+    """A client that keeps an answer back when it is asked again, as one does whose threads wait for each other."""
+
+    asked = 0
+
+    def list_topics(self, *args: Any, **kwargs: Any) -> Any:
+        type(self).asked += 1
+        if self.asked == 2:
+            threading.Event().wait()
+        return super().list_topics(*args, **kwargs)
+
+
+def test_a_member_whose_client_answers_nothing_any_more_gets_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even that nobody has answered."""
+    monkeypatch.setattr("consumer.edges.kafka.member.Consumer", _Stuck)
+    broker = Broker()
+    broker.create("t")
+    # what the first one held is free when it has not polled for so long
+    client = {"session.timeout.ms": "6000", "max.poll.interval.ms": "6000"}
+    settings = KafkaSettings(
+        bootstrap_servers=broker.bootstrap, group="g", topics=("t",), request_timeout=3, client=client
+    )
+    mine = _Assigned()
+    with closing(KafkaSource(settings)) as source, capture_logs() as logs:
+        source.open(mine)
+        _poll(source, lambda: _Stuck.asked > 1, 60)
+        _poll(source, lambda: ANEW in [line["event"] for line in logs], 30)
+        assert ANEW in [line["event"] for line in logs]
+        _poll(source, lambda: bool(mine.partitions), 60)
+        assert mine.partitions == source.held() == {TopicPartition("t", 0)}
 
 
 def test_a_slow_cluster_is_no_silent_one() -> None:

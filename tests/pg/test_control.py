@@ -36,7 +36,7 @@ OTHER = TopicPartition("another", 0)
 REPORT = Report(
     state="running",
     every=1.0,
-    partitions={TopicPartition("t", 1): 7, TopicPartition("t", 0): None},
+    partitions=frozenset({TopicPartition("t", 1), TopicPartition("t", 0)}),
     batch=InHand(partitions=2, records=20, seconds=0.5),
     queue_batches=1,
     queue_bytes=4096,
@@ -194,7 +194,7 @@ def test_a_worker_reports_itself_and_takes_its_row_along(
     board.report(replace(REPORT, state="draining", batch=None))
     (worker,) = control.workers()
     assert (worker.name, worker.version, worker.state, worker.batch) == ("w-1", "1.2", "draining", None)
-    assert worker.partitions == [["t", 0, None], ["t", 1, 7]]
+    assert worker.partitions == [["t", 0], ["t", 1]]
     (breaker,) = worker.breakers
     assert (breaker["state"], breaker["kind"], breaker["detail"]) == ("open", "registry.away", "no answer")
     assert not worker.gone

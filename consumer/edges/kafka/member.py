@@ -27,6 +27,8 @@ log = structlog.get_logger("headrace.kafka")
 _CONNECTING, _LEAVING = 1.0, 5.0
 # and that a sign of life is waited for at most: the client polls nothing meanwhile, for whoever wants to end either
 _ASKING = 5.0
+# and how much later than that a client ends the wait at most
+_LATE = 2.0
 # asked about for a sign of life: whoever has groups has it
 _EVERYWHERE = "__consumer_offsets"
 
@@ -48,8 +50,8 @@ class Member:
         self._listener: Listener | None = listener
         self._uncommitted = uncommitted
         self._patience = min(settings.request_timeout, _ASKING)
-        # assigned now
-        self.held: set[TopicPartition] = set()
+        # assigned now; replaced as a whole, for other threads
+        self.held: frozenset[TopicPartition] = frozenset()
         self._last_error: KafkaError | None = None
         self._note = ErrorLog()
         self._question: Question | None = None
@@ -90,6 +92,11 @@ class Member:
         self._question = None
         return answer
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the client keeps an answer back for longer than it was to wait for it."""
+        return self._question is not None and self._question.age > self._patience + _LATE
+
     def assign_anew(self) -> None:
         """Have all that is assigned begin as if it came just now; the group is not told: nothing changes hands."""
         parts = [Position(*at) for at in sorted(self.held)]
@@ -127,12 +134,12 @@ class Member:
         else:
             self.client.assign(placed)
         self.client.pause(placed)
-        self.held |= set(plain(parts))
+        self.held |= frozenset(plain(parts))
         self._listener.assigned(plain(parts))
 
     def _gone(self, parts: list[Position], tell: Callable[[Sequence[TopicPartition]], None]) -> None:
         if self._listener is not None:
-            self.held -= set(plain(parts))
+            self.held -= frozenset(plain(parts))
             tell(plain(parts))
         if self.incremental:
             self.client.incremental_unassign(parts)

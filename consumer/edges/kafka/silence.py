@@ -38,8 +38,9 @@ class Silence:
 class Question:
     """Asked on a thread of its own. `ask` ends by itself after some time; it raises when there was no answer."""
 
-    def __init__(self, ask: Callable[[], object]) -> None:
+    def __init__(self, ask: Callable[[], object], clock: Callable[[], float] = time.monotonic) -> None:
         self._ask = ask
+        self._clock, self._began = clock, clock()
         self._answered = False
         self._thread = Thread(target=self._run, name="kafka-question", daemon=True)
         self._thread.start()
@@ -48,6 +49,11 @@ class Question:
     def answered(self) -> bool | None:
         """Whether there was an answer; None while it may come."""
         return None if self._thread.is_alive() else self._answered
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was asked."""
+        return self._clock() - self._began
 
     def wait(self) -> None:
         """Return when it is over."""

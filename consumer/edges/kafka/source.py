@@ -31,8 +31,6 @@ _GIVEN_UP = "_AUTO_OFFSET_RESET"
 _SETTLING, _BREATH = 1.0, 0.005
 # seconds that the answer of a question is waited for which is asked only to be asked
 _STIRRING = 0.01
-# seconds between looks at what the client knows of the logs' ends
-_HEARING = 1.0
 
 # what a commit is answered while the group rebalances
 _REBALANCING = (
@@ -62,9 +60,6 @@ class KafkaSource:
         # those of them that were to be started since where the client assigns all or none
         self._refused: set[TopicPartition] = set()
         self._anew = False
-        # what is assigned, with the ends of the logs as the client last heard of them; replaced as a whole
-        self._heard_of: Mapping[TopicPartition, int | None] = {}
-        self._next_hearing = 0.0
         # whether the group is joined anew at the next poll
         self._joins = False
         # what is to be read from the next poll on, once that is other than before
@@ -109,14 +104,14 @@ class KafkaSource:
             member.heard()
         self._given_up |= {at for at, failure in intake.broken.items() if failure.code == _GIVEN_UP}
         self._given_up &= member.held
-        self._hear(member)
         # the last, since it may close this client
         self._watch(member)
         return intake
 
-    def heard_of(self) -> Mapping[TopicPartition, int | None]:
-        """What is assigned, with the end of each log as far as it is known without asking; for any thread."""
-        return self._heard_of
+    def held(self) -> frozenset[TopicPartition]:
+        """What is assigned; for any thread."""
+        member = self._member
+        return member.held if member is not None else frozenset()
 
     def start(self, at: TopicPartition, offset: int, leader_epoch: int | None = None) -> bool:
         # a seek, since only that has the client compare the epoch; an assignment has not
@@ -207,19 +202,6 @@ class KafkaSource:
         except KafkaException as error:
             raise translated(error, "subscribe") from error
 
-    def _hear(self, member: Member) -> None:
-        """Note what the client knows of the logs from what it fetched."""
-        now = time.monotonic()
-        if now < self._next_hearing:
-            return
-        self._next_hearing = now + _HEARING
-        found = {}
-        for at in member.held:
-            with suppress(KafkaException):
-                marks = member.client.get_watermark_offsets(Position(*at), cached=True)
-                found[at] = marks[1] if marks and marks[1] >= 0 else None
-        self._heard_of = found
-
     def _stir(self) -> None:
         """Have the client fetch at once what was resumed.
 
@@ -233,11 +215,15 @@ class KafkaSource:
                 self._client().offsets_for_times(asked, timeout=_STIRRING)
 
     def _watch(self, member: Member) -> None:
-        """A cluster that answers has nothing new; one that does not for long gets another client: see `admin.Admin`."""
+        """A cluster that answers has nothing new; one that does not for long gets another client: see `admin.Admin`.
+
+        So does a client that does not even say that nobody answers: two of its threads wait for each other (librdkafka
+        issue 5476; seen with 2.16).
+        """
         answered = member.answered()
         if answered:
             self._silence.heard()
-        elif answered is False and self._silence.too_long() and self._listener is not None:
+        elif (answered is False or member.stuck) and self._silence.too_long() and self._listener is not None:
             log.warning("the cluster is silent; the client is made anew")
             self.tell(Healed(Act.CLIENT_ANEW, "kafka", "the cluster was silent"))
             self.close()

@@ -11,7 +11,6 @@ from psycopg.types.json import Jsonb
 
 from consumer.core.breaking import BreakerStatus
 from consumer.core.flags import Flag, off_by
-from consumer.core.records import TopicPartition
 from consumer.edges.postgres import commands, flags
 from consumer.edges.postgres.migrate import ensure
 from consumer.edges.postgres.notify import CHANNEL
@@ -68,7 +67,7 @@ class PostgresBoard:
             "version": self._version,
             "state": report.state,
             "every": report.every,
-            "partitions": Jsonb([_partition(at, end) for at, end in sorted(report.partitions.items())]),
+            "partitions": Jsonb([list(at) for at in sorted(report.partitions)]),
             "batch": report.batch and Jsonb(_shown(report.batch)),
             "queue_batches": report.queue_batches,
             "queue_bytes": report.queue_bytes,
@@ -133,10 +132,6 @@ class PostgresBoard:
                 session.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
             opening.pop_all()
         return session
-
-
-def _partition(at: TopicPartition, end: int | None) -> list[object]:
-    return [at.topic, at.partition, end]
 
 
 def _breaker(status: BreakerStatus) -> dict[str, object]:
