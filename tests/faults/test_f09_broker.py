@@ -13,6 +13,9 @@ from .trial import Trial
 
 _KILLS = 20
 _TIMES = 6
+# A client that can't go on may take its process along, which is started again then; seconds, as few as there may be
+_STARTED_AGAIN = "--workers", "2"
+_STALL = 45.0
 
 
 def _applied(worker: Process) -> int:
@@ -22,9 +25,9 @@ def _applied(worker: Process) -> int:
 @pytest.mark.seeds(1)
 def test_f09_the_broker_is_killed_under_load(trial: Trial) -> None:
     """Twenty times, at moments that the seed chooses; no step by hand, no partition stopped."""
-    trial.vary(max_rows=100)
+    trial.vary(max_rows=100, stall=_STALL)
     with trial.load():
-        worker = trial.run()
+        worker = trial.run(*_STARTED_AGAIN)
         for _ in range(_KILLS):
             seen = _applied(worker)
             worker.said("batch applied", seen + trial.chance.randrange(3, 30))
@@ -50,8 +53,9 @@ _MENDS: dict[str, Callable[[Link], None]] = {"closed": Link.accept}
 def test_f09_the_way_to_the_broker_breaks_under_load(trial: Trial) -> None:
     """In ways, and for times, that the seed chooses."""
     link = trial.ground.kafka
+    trial.vary(stall=_STALL)
     with trial.load():
-        worker = trial.run()
+        worker = trial.run(*_STARTED_AGAIN)
         worker.said("batch applied", 3)
         for _ in range(_TIMES):
             what = trial.chance.choice(sorted(_BREAKS))

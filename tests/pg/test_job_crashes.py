@@ -127,7 +127,7 @@ class Play:
                 self.move("comes back", place, True)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(LETTERS, st.integers(0, 3), st.lists(MOVES, min_size=3, max_size=25))
 def test_each_item_comes_to_one_end(
     server: str, session: psycopg.Connection, rows: Sequence[int], canary: int, moves: Sequence[tuple[Any, ...]]

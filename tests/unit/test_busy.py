@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consumer.applying.busy import Busy, of_record
@@ -227,6 +227,9 @@ def test_a_table_that_was_given_up_rests_three_times_as_long_as_it_cost() -> Non
 
 
 @given(st.integers(0, 24_999))
+@example(0)
+@example(24_999)
+@settings(max_examples=20)
 def test_a_slow_row_is_found_in_minutes(bad: int) -> None:
     """Once others of its partition are applied a part has only the time that they make likely."""
     trial = Trial([bad], 25_000).run()

@@ -55,7 +55,7 @@ def written_anew(image: Image) -> bytes:
     return image.head + b"".join(columns) + image.tail
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(cases(enums=True))
 def test_what_was_read_is_written_as_it_was(case: Case) -> None:
     """Each row's JSON gives a record that the reference decoder reads as the same; unchanged it is the same bytes."""
