@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
 
-PRODUCE = 0
+PRODUCE, COMPARE = 0, 23
+"""Kafka's requests: that records are written, and how far an epoch's records reach (OffsetForLeaderEpoch)."""
 _CHUNK = 1 << 16
 _LOOPBACK = "127.0.0.1"
 
@@ -20,13 +21,14 @@ Address = tuple[str, int]
 class Link:
     """Listens on loopback and leads to the address that `to` answers; a context manager.
 
-    `kafka`: what clients send is cut into Kafka's requests, so that some can be swallowed.
+    `kafka`: what clients send is cut into Kafka's requests, so that some can be swallowed; `lost`: how many were.
     """
 
     def __init__(self, to: Callable[[], Address], *, kafka: bool = False) -> None:
         self._to = to
         self._pieces = _requests if kafka else _chunks
         self._swallowed: frozenset[int] = frozenset()
+        self.lost = 0
         self._delay = 0.0
         self._closing = threading.Event()
         self._open = threading.Event()
@@ -107,6 +109,7 @@ class Link:
                     self._closing.wait(self._delay)
                 self._open.wait()
                 if pieces is _requests and int.from_bytes(piece[4:6]) in self._swallowed:
+                    self.lost += 1
                     continue
                 sink.sendall(piece)
         _close(sink)

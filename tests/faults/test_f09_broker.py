@@ -8,11 +8,13 @@ import pytest
 from consumer.stack.options import KAFKA
 from tests.real.engine.worker import Process, eventually
 
-from .link import Link
+from .link import COMPARE, Link
 from .trial import Trial
 
 _KILLS = 20
 _TIMES = 6
+# partitions of a topic whose positions are compared at once
+_MANY = 60
 # A client that can't go on may take its process along, which is started again then; seconds, as few as there may be
 _STARTED_AGAIN = "--workers", "2"
 _STALL = 45.0
@@ -69,6 +71,30 @@ def test_f09_the_way_to_the_broker_breaks_under_load(trial: Trial) -> None:
             eventually(lambda seen=seen: _applied(worker) > seen, "batches are applied again")
     trial.recovers()
     assert worker.lines("partition stopped") == []
+    trial.verify()
+
+
+def test_f09_the_way_breaks_while_positions_are_compared_with_the_log(trial: Trial) -> None:
+    """The client's own threads may wait for each other then, for ever (librdkafka issue 5476)."""
+    link = trial.ground.kafka
+    trial.vary(max_rows=1000, request_timeout=5.0)
+    feed = trial.feed("once", _MANY)
+    feed.create(10 * _MANY)
+    trial.workers.until_current(trial.job)
+    feed.create(_MANY)
+    link.swallow(COMPARE)
+    try:
+        trial.run()
+        for _ in range(_TIMES):
+            seen = link.lost
+            eventually(lambda seen=seen: link.lost > seen, "positions are compared")
+            link.refuse()
+            trial.lasts(trial.chance.uniform(0.0, 1.5))
+            link.accept()
+    finally:
+        link.go()
+    trial.over()
+    trial.recovers(120)
     trial.verify()
 
 

@@ -43,7 +43,7 @@ def headrace(at: Endpoints, dsn: str, modes: Sequence[Mode], workers: Workers) -
         at=at,
         dsn=dsn,
         group=fresh_name("fidelity"),
-        topics=tuple(rf"^{mode.prefix}\..*" for mode in modes),
+        topics=tuple(mode.topic(kind) for mode in modes for kind in mode.types),
         tables={name: {"columns": {"v": {"binary": binary}}} for name, binary in tables.items()},
     )
     run(job, workers)
