@@ -123,8 +123,8 @@ def consumer_config(settings: KafkaSettings) -> dict[str, object]:
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
         "isolation.level": "read_committed",
-        # A client that begins anew by itself when nobody answers lets go of brokers, and two of its threads may wait for
-        # each other for ever then (librdkafka issue 5476, seen with 2.16). `KafkaSource` makes another client instead.
+        # A client that begins anew by itself when nobody answers lets go of brokers, and two of its threads may wait
+        # for each other for ever then (librdkafka issue 5476, seen with 2.16). `KafkaSource` makes another one instead.
         "metadata.recovery.strategy": "none",
         "partition.assignment.strategy": "cooperative-sticky",
         # Members learn of a rebalance by their next heartbeat, and partitions that change hands stand still until the
