@@ -15,9 +15,10 @@ TESTS = $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 # each of these has servers of its own in each process, so they may be spread at will
 FAULTS = $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist load
 # suites of many minutes, or with tools of their own, have commands of their own
-APART := console chart recovery monitoring security scenarios soak docs/live deploy/test_first_stage.py real/test_bench_resume.py real/test_bench_smoke.py
+APART := console chart recovery monitoring security scenarios soak docs/live deploy/test_first_stage.py real/test_bench_resume.py real/test_bench_smoke.py \
+real/stack/test_stack_restart.py real/stack/test_stack_classes.py real/stack/test_stack_streams.py
 ELSEWHERE := $(addprefix --ignore tests/,$(APART))
-.PHONY: help setup demo test compiled docs-tests docs-programs database-programs chart-programs console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests image-tests security-tests audit sbom faults scenarios soak recovery upgrade-tests fidelity check fmt lock docs site clean
+.PHONY: help setup demo test compiled docs-tests docs-programs database-programs chart-programs console-tests screenshots chart-tests monitoring-programs monitoring-tests alerts bench-tests stack-tests image-tests security-tests audit sbom faults scenarios soak recovery upgrade-tests fidelity check fmt lock docs site clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -104,6 +105,10 @@ sbom:  ## What the image is made of, as CycloneDX, as its Dockerfile does: sbom.
 
 bench-tests: setup  ## The benchmark: a tiny race, and one that is killed at any moment and resumed
 	$(BIN)/python -m pytest tests/real/test_bench_resume.py tests/real/test_bench_smoke.py
+
+stack-tests: setup  ## The embedded stack: how it starts, ends, is opened again with its data, and prepares its classes: minutes
+	$(BIN)/headrace stack prepare
+	$(BIN)/python -m pytest tests/real/stack
 
 image-tests: setup  ## The image's first stage by its own commands in a folder: what it installs, that the service starts
 	$(BIN)/python -m pytest tests/deploy/test_first_stage.py

@@ -146,16 +146,23 @@ def sink(sinks: Sinks) -> PostgresSink:
 @pytest.fixture
 def table(session: psycopg.Connection, schema: str) -> TableName:
     """Where the table of a test will be; its types exist."""
-    session.execute(f"CREATE TYPE {schema}.mood AS ENUM ('a', 'b', 'it''s')")
-    session.execute(f"CREATE DOMAIN {schema}.short AS varchar(3)")
-    session.execute(f"CREATE DOMAIN {schema}.positive AS int4 CHECK (value > 0)")
-    session.execute(f"CREATE DOMAIN {schema}.shorter AS {schema}.short CHECK (value <> '')")
-    session.execute(f"CREATE DOMAIN {schema}.words AS text[]")
-    session.execute(f"CREATE DOMAIN {schema}.price AS numeric(6,2)")
-    session.execute(f"CREATE DOMAIN {schema}.costs AS {schema}.price CHECK (value >= 0)")
-    session.execute(f"CREATE TYPE {schema}.pair AS (a text, b int4)")
-    session.execute(f"CREATE TYPE {schema}.narrow AS (a varchar(3), b {schema}.price)")
-    session.execute(f"SET search_path TO {schema}, public")
+    # in one journey, for each of more than a thousand tests
+    session.execute(
+        "; ".join(
+            [
+                f"CREATE TYPE {schema}.mood AS ENUM ('a', 'b', 'it''s')",
+                f"CREATE DOMAIN {schema}.short AS varchar(3)",
+                f"CREATE DOMAIN {schema}.positive AS int4 CHECK (value > 0)",
+                f"CREATE DOMAIN {schema}.shorter AS {schema}.short CHECK (value <> '')",
+                f"CREATE DOMAIN {schema}.words AS text[]",
+                f"CREATE DOMAIN {schema}.price AS numeric(6,2)",
+                f"CREATE DOMAIN {schema}.costs AS {schema}.price CHECK (value >= 0)",
+                f"CREATE TYPE {schema}.pair AS (a text, b int4)",
+                f"CREATE TYPE {schema}.narrow AS (a varchar(3), b {schema}.price)",
+                f"SET search_path TO {schema}, public",
+            ]
+        ).encode()
+    )
     return TableName(schema, "t")
 
 

@@ -1,7 +1,8 @@
 """A table that records land in: decoded, planned, encoded and applied by the program itself."""
 
+import atexit
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import suppress
 from itertools import count
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +18,7 @@ from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.target import TableName
 from consumer.core.types import PLAIN, ColumnPolicy, carriage
 from consumer.edges.postgres import catalog
-from consumer.edges.postgres.session import connect
+from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.decoding import Decoder
 from consumer.ports.refusals import Reconsider
@@ -55,8 +56,7 @@ class Landing:
         self.values = Writer(envelope(fields))
         keys = Writer(key([field for field in fields if field["name"] in identity]))
         self.keys, self._identity = keys, identity
-        with closing(connect(sink.settings)) as connection:
-            found = catalog.read_table(connection, table)
+        found = catalog.read_table(_looking(sink.settings), table)
         assert found is not None
         schema = read_writer_schema(self.values.text)
         targets = {column.name: column for column in found.columns if not column.generated}
@@ -113,6 +113,21 @@ class Landing:
         identity = {name: row[name] for name in self._identity}
         value = self.values.framed(2, event("c" if op == "x" else op, *shown, lsn=lsn))
         return self.keys.framed(1, identity), value[:-1] if op == "x" else value
+
+
+_LOOKING: dict[str, psycopg.Connection] = {}
+
+
+def _looking(settings: SessionSettings) -> psycopg.Connection:
+    """A session that is kept: what a new one asks the catalog first takes as long as many a test."""
+    kept = _LOOKING.get(settings.dsn)
+    with suppress(psycopg.Error):
+        if kept is not None:
+            kept.execute("SELECT 1")
+            return kept
+    _LOOKING[settings.dsn] = made = connect(settings)
+    atexit.register(made.close)
+    return made
 
 
 def rows(session: psycopg.Connection, table: TableName) -> list[tuple[Any, ...]]:
