@@ -4,9 +4,9 @@ Native code that waits for ever and keeps the interpreter's lock stops all of th
 """
 
 import faulthandler
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event, Thread
 
 _STDERR = 2
 # parts of the time after which the end is put off again
@@ -14,23 +14,25 @@ _PARTS = 10
 
 
 @contextmanager
-def ended_when_frozen(seconds: float) -> Iterator[Callable[[], None]]:
-    """Yields what puts the end off: `seconds` after it was called last the process ends with exit code 1.
+def ended_when_frozen(seconds: float) -> Iterator[None]:
+    """The process ends with exit code 1 when no thread of Python's has run for so many seconds, or a tenth less.
 
-    Where its threads stood is on stderr then: files, lines and functions. No thread of Python's counts the time, so a
-    process that was stopped as a whole for so long ends as well, when it goes on.
+    Where they stood is on stderr then: files, lines and functions. None of them counts the time, so a process that was
+    stopped as a whole for so long ends as well, when it goes on.
     """
-    due = 0.0
-
-    def alive() -> None:
-        nonlocal due
-        now = time.monotonic()
-        if now >= due:
-            due = now + seconds / _PARTS
-            faulthandler.dump_traceback_later(seconds, exit=True, file=_STDERR)
-
-    alive()
+    over = Event()
+    thread = Thread(target=_putting_off, args=(seconds, over), name="frozen", daemon=True)
+    thread.start()
     try:
-        yield alive
+        yield
     finally:
+        over.set()
+        thread.join()
         faulthandler.cancel_dump_traceback_later()
+
+
+def _putting_off(seconds: float, over: Event) -> None:
+    while True:
+        faulthandler.dump_traceback_later(seconds, exit=True, file=_STDERR)
+        if over.wait(seconds / _PARTS):
+            return

@@ -216,6 +216,7 @@ def run_worker(
     log.info("worker starts")
     heard = Heard()
     with (
+        ended_when_frozen(settings.worker.stall_timeout),
         connections(settings, name) as shared,
         tracing(settings, name, heard) as traces,
         watchers(settings, [*(one.tell for one in traces), shared.recorder.tell]) as told,
@@ -226,13 +227,7 @@ def run_worker(
         if under is not None:
             say_port(under.pipe, told.port)
         watch = CurrentWatch(inspection(settings, shared)) if until_current else None
-        with ended_when_frozen(settings.worker.stall_timeout + within.seconds) as alive:
-
-            def over() -> bool:
-                alive()
-                return stopped() or (watch is not None and watch.settled())
-
-            life.run(ticking(over))
+        life.run(ticking(lambda: stopped() or (watch is not None and watch.settled())))
         code = watch.exit_code() if watch is not None else OK
     within.cancel()
     log.info("worker left cleanly")

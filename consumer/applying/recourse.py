@@ -19,7 +19,7 @@ from consumer.reading.handover import Handover, Paced, Stopped, Work
 
 # what a smaller batch may not meet
 _SMALLER = TOO_MUCH | IN_THE_WAY
-# how often refused rows have a batch tried whole again: in the last try they are found in all its tables
+# tables whose refused rows have a batch tried whole again: from the second on they are found in all its tables
 _LOOKS = 2
 
 
@@ -37,9 +37,10 @@ class Recourse:
     def judged(self, work: Work, fault: DataFault | TableFault) -> list[Step]:
         """What a refusal by the target costs: a catalog that moved, or one more table that refuses rows, costs another
         look, rows that are refused cost their record, a table that is refused costs its partitions."""
-        if work.looks < (1 if isinstance(fault, TableFault) else _LOOKS):
+        looks = 1 if isinstance(fault, TableFault) else _LOOKS
+        if fault.table not in work.refusing and len(work.refusing) < looks:
             self.binder.forget(fault.table, doubted=True)
-            return [replace(work, plan=None, looks=work.looks + 1)]
+            return [replace(work, plan=None, refusing=work.refusing | {fault.table})]
         if isinstance(fault, TableFault):
             return self._without(work, fault)
         if sum(map(len, work.slices)) != 1:

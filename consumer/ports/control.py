@@ -20,7 +20,7 @@ _MISSED, _LATE = 5, 5.0
 class Worker:
     """A worker process as it reported itself `quiet` seconds ago.
 
-    `partitions`: topic, partition, and the end of its log as far as it has heard. `batch`: partitions, records and
+    `partitions`: topic and partition; older versions report the end of its log, too. `batch`: partitions, records and
     seconds of what it applies. `breakers`: name, state, since, failures in a row, kind and detail of the last one.
     `flags_off`: the flags that are off, as it has heard.
     `held_back`: what it does not read under pressure: level, strain, why, since, priorities, topics.

@@ -16,6 +16,7 @@ from consumer.core.laps import Lap
 from consumer.core.plan import Plan
 from consumer.core.priority import Priority, Turns
 from consumer.core.records import RecordRef, Slice, TopicPartition
+from consumer.core.target import TableName
 from consumer.ports.presence import InHand
 from consumer.ports.target import Taken
 
@@ -26,8 +27,8 @@ class Work:
 
     slices: tuple[Slice, ...]
     plan: Plan | None = None
-    # how often the target has refused it, and the catalog was read anew since
-    looks: int = 0
+    # tables that have refused it, or None where it was not known whose fault it was; the catalog was read anew since
+    refusing: frozenset[TableName | None] = frozenset()
     # how often the table that all of it is for was busy
     tries: int = 0
     # records of it that are known not to be applicable, and why

@@ -65,8 +65,8 @@ class Worker(Section):
         ge=5,
         le=3600,
         description="Seconds without a turn of a loop after which the process ends; more than kafka.request_timeout, "
-        "target.batch_deadline and target.connect_timeout together. One in which no thread runs at all ends later by "
-        "as long as stopping may take.",
+        "target.batch_deadline and target.connect_timeout together. So does one in which no thread "
+        "runs at all.",
     )
     memory_mb: int | None = Field(
         default=None,

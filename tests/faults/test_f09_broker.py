@@ -71,6 +71,7 @@ def test_f09_the_way_to_the_broker_breaks_under_load(trial: Trial) -> None:
             eventually(lambda seen=seen: _applied(worker) > seen, "batches are applied again")
     trial.recovers()
     assert worker.lines("partition stopped") == []
+    print(f"processes that a client took along: {len(worker.lines('worker died'))}")
     trial.verify()
 
 
@@ -89,8 +90,10 @@ def test_f09_the_way_breaks_while_positions_are_compared_with_the_log(trial: Tri
             seen = link.lost
             eventually(lambda seen=seen: link.lost > seen, "positions are compared")
             link.refuse()
-            trial.lasts(trial.chance.uniform(0.0, 1.5))
-            link.accept()
+            try:
+                trial.lasts(trial.chance.uniform(0.0, 1.5))
+            finally:
+                link.accept()
     finally:
         link.go()
     trial.over()

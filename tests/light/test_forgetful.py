@@ -18,7 +18,7 @@ from consumer.edges.kafka.source import KafkaSource
 from tests.light.broker import Broker
 from tests.light.forgetful import Forgetful
 
-ANEW = "the cluster is silent; the client is made anew"
+ANEW = "the client is made anew"
 
 
 class _Assigned:
@@ -89,6 +89,7 @@ class _Stuck(Consumer):
 def test_a_member_whose_client_answers_nothing_any_more_gets_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even that nobody has answered."""
     monkeypatch.setattr("consumer.edges.kafka.member.Consumer", _Stuck)
+    monkeypatch.setattr(_Stuck, "asked", 0)
     broker = Broker()
     broker.create("t")
     # what the first one held is free when it has not polled for so long

@@ -22,6 +22,7 @@ from tests.pg.values import Value, check, params
 
 # each other than what is needed
 ODD = {
+    "jit": "on",
     "client_encoding": "LATIN1",
     "TimeZone": "Asia/Tokyo",
     "timezone_abbreviations": "India",
@@ -90,6 +91,16 @@ def test_all_of_it_is_set_on_both_sides(odd_role: str) -> None:
         with closing(session):
             assert dict(session.execute(query, (list(VALUES),)).fetchall()) == VALUES
     assert {name for name, value in before.items() if value == VALUES[name]} <= {FIXED}
+
+
+def test_questions_are_not_compiled(odd_role: str) -> None:
+    """Whatever the role says."""
+    with psycopg.connect(odd_role) as plain:
+        assert plain.execute("SHOW jit").fetchone() == ("on",)
+    opened = connect(SessionSettings(dsn=odd_role, worker="odd")), connect_source(SourceSettings(dsn=odd_role))
+    for session in opened:
+        with closing(session):
+            assert session.execute("SHOW jit").fetchone() == ("off",)
 
 
 def test_a_statement_sees_what_was_committed_while_it_waited(odd_role: str) -> None:

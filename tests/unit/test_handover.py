@@ -32,9 +32,9 @@ def stopped(at: TopicPartition) -> Stopped:
 
 def test_of_a_part_nothing_says_that_its_bytes_closed_it() -> None:
     """It would be taken for the reason why so few records took so long."""
-    whole = replace(work(A, B), full=True, looks=1)
+    whole = replace(work(A, B), full=True, refusing=frozenset({None}))
     part = whole.part(whole.slices[:1])
-    assert (part.slices, part.full, part.looks) == (whole.slices[:1], False, 1)
+    assert (part.slices, part.full, part.refusing) == (whole.slices[:1], False, {None})
 
 
 @pytest.fixture

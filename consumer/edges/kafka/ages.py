@@ -7,7 +7,7 @@ from confluent_kafka import Consumer, KafkaError, Message
 from confluent_kafka import TopicPartition as Position
 
 from consumer.core.records import TopicPartition
-from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
+from consumer.edges.kafka.config import KafkaSettings, asking, configuring, reading_config
 
 _TICK = 0.2
 # seconds for all of them together; what is not read by then is not known
@@ -46,7 +46,7 @@ class KafkaAges:
 
     def _opened(self, reset: str) -> Consumer:
         config = {
-            **common_config(self._settings),
+            **reading_config(self._settings),
             # it is closed while more is on its way, which the client would warn of
             "log_level": 3,
             "group.id": f"{self._settings.group}.ages",

@@ -109,6 +109,16 @@ def common_config(settings: KafkaSettings) -> dict[str, Any]:
     } | {name: value for name, value in settings.client.items() if _is_common(name)}
 
 
+def reading_config(settings: KafkaSettings) -> dict[str, Any]:
+    """What every client has that reads.
+
+    One that begins anew by itself when nobody answers lets go of all brokers, and two of its threads may wait for
+    each other for ever then (librdkafka issue 5476, seen with 2.16), as they rarely may otherwise. Whoever reads makes
+    another client instead.
+    """
+    return {"metadata.recovery.strategy": "none", **common_config(settings)}
+
+
 def _is_common(name: str) -> bool:
     return name.startswith(_COMMON)
 
@@ -116,16 +126,13 @@ def _is_common(name: str) -> bool:
 def consumer_config(settings: KafkaSettings) -> dict[str, object]:
     """What the group member has."""
     config: dict[str, object] = {
-        **common_config(settings),
+        **reading_config(settings),
         "group.id": settings.group,
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
         "isolation.level": "read_committed",
-        # A client that begins anew by itself when nobody answers lets go of brokers, and two of its threads may wait
-        # for each other for ever then (librdkafka issue 5476, seen with 2.16). `KafkaSource` makes another one instead.
-        "metadata.recovery.strategy": "none",
         "partition.assignment.strategy": "cooperative-sticky",
         # Members learn of a rebalance by their next heartbeat, and partitions that change hands stand still until the
         # last one has: tried, 3.9 s with the client's default of three.

@@ -10,7 +10,7 @@ from confluent_kafka import TopicPartition as Position
 from consumer.core.failure import Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.records import OffsetRange
-from consumer.edges.kafka.config import KafkaSettings, asking, common_config, configuring
+from consumer.edges.kafka.config import KafkaSettings, asking, configuring, reading_config
 
 _TICK = 0.5
 # seconds: who asks has other things to do
@@ -75,7 +75,7 @@ class Pieces:
     def _opened(self) -> Consumer:
         if self._client is None:
             config = {
-                **common_config(self._settings),
+                **reading_config(self._settings),
                 "group.id": f"{self._settings.group}.{self._name}",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,

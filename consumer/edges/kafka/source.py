@@ -114,6 +114,8 @@ class KafkaSource:
         return member.held if member is not None else frozenset()
 
     def start(self, at: TopicPartition, offset: int, leader_epoch: int | None = None) -> bool:
+        if self._joined().stuck:
+            return False
         # a seek, since only that has the client compare the epoch; an assignment has not
         place = Position(at.topic, at.partition, offset, leader_epoch=-1 if leader_epoch is None else leader_epoch)
         try:
@@ -159,11 +161,14 @@ class KafkaSource:
         return done
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
-        self._client().pause([Position(*at) for at in partitions])
+        # one that is stuck gives nothing, and would have every thread of the process wait for it
+        if not self._joined().stuck:
+            self._client().pause([Position(*at) for at in partitions])
 
     def resume(self, partitions: Sequence[TopicPartition]) -> None:
-        self._client().resume([Position(*at) for at in partitions])
-        self._resumed |= set(partitions)
+        if not self._joined().stuck:
+            self._client().resume([Position(*at) for at in partitions])
+            self._resumed |= set(partitions)
 
     def commit(self, positions: Mapping[TopicPartition, int]) -> None:
         offsets = [Position(at.topic, at.partition, offset) for at, offset in positions.items()]
@@ -224,8 +229,9 @@ class KafkaSource:
         if answered:
             self._silence.heard()
         elif (answered is False or member.stuck) and self._silence.too_long() and self._listener is not None:
-            log.warning("the cluster is silent; the client is made anew")
-            self.tell(Healed(Act.CLIENT_ANEW, "kafka", "the cluster was silent"))
+            why = "the client answers nothing" if answered is None else "the cluster is silent"
+            log.warning("the client is made anew", reason=why)
+            self.tell(Healed(Act.CLIENT_ANEW, "kafka", why))
             self.close()
             self.open(self._listener)
         elif answered is None and self._silence.to_ask():

@@ -1,4 +1,4 @@
-"""The settings of a session on which it depends how values are read and written, and how soon a question is answered.
+"""The settings of a session on which it depends how values are read and written.
 
 A role, a database, a server, the environment or the connection string may say otherwise for every one of them.
 """
@@ -22,14 +22,13 @@ VALUES = {
     "standard_conforming_strings": "on",
     # names of types are compared
     "quote_all_identifiers": "off",
-    # to compile a question about the catalog takes a server seconds, to answer it milliseconds
-    "jit": "off",
 }
 """What is alike in all sessions, those of the source too."""
 
 
 def configure(connection: psycopg.Connection, more: dict[str, str]) -> None:
     """Set all of this for the session, and `more`, in one journey: poolers may refuse options of the handshake."""
-    values = {**VALUES, **more}
+    # to compile a question about the catalog takes a server seconds, to answer it milliseconds
+    values = {**VALUES, "jit": "off", **more}
     calls = sql.SQL(", ").join([sql.SQL("set_config(%s, %s, false)")] * len(values))
     connection.execute(sql.SQL("SELECT {}").format(calls), [part for pair in values.items() for part in pair])

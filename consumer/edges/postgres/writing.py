@@ -13,7 +13,7 @@ from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.bases import judged, refused
 from consumer.edges.postgres.equals import remove
 from consumer.edges.postgres.refusals import Refusal, RowThere, TooManyRefused, find
-from consumer.edges.postgres.staging import Staged
+from consumer.edges.postgres.staging import MOST_AT_ONCE, Staged
 from consumer.edges.postgres.statements import (
     delete,
     insert,
@@ -74,10 +74,11 @@ class Writer:
         """Write a table that refused rows so that they are found; what was refused at the end names none.
 
         Where another table of the batch had refused some before, all are written so, this once: each further try would
-        find one more.
+        find one more. Where they are too many to be staged alone they are not.
         """
         careful = {write.table for write in writes if table in (None, write.table)}
-        others = {write.table for write in writes} - careful if self._refused else ()
+        all_are = self._refused and len(writes) <= MOST_AT_ONCE
+        others = {write.table for write in writes} - careful if all_are else ()
         self._caution = dict.fromkeys(others, 1) | self._caution | dict.fromkeys(careful, _CAUTION)
         self._refused = True
         if table is None:
@@ -99,6 +100,8 @@ class Writer:
                 connection.execute("ROLLBACK TO SAVEPOINT sorted")
                 found = self._all_found(connection, staged, error)
             connection.execute("RELEASE SAVEPOINT sorted")
+        if found and write.table in self._caution:
+            self._caution[write.table] = _CAUTION
         return _told_apart(connection, staged, found)
 
     def _all_found(self, connection: psycopg.Connection, staged: Staged, error: TooManyRefused) -> list[Refusal]:
