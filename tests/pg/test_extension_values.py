@@ -7,6 +7,8 @@ import pytest
 
 from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
+from tests.pg.conftest import Sinks
+from tests.pg.landing import Landing
 from tests.pg.system import system_server
 from tests.pg.test_shape_values import EWKB_POINT, WKB_POINT
 from tests.pg.values import Value, check, check_created, params
@@ -76,6 +78,22 @@ def test_a_value_arrives(
     """Into a column that is there."""
     extended(session, extension)
     check(session, sink, table, value)
+
+
+def test_keys_are_compared_by_their_type_wherever_it_is(
+    session: psycopg.Connection, sinks: Sinks, table: TableName
+) -> None:
+    """In a schema, too, that is not on the role's search path."""
+    extended(session, "citext")
+    session.execute(f"CREATE TABLE {table.schema}.t (id public.citext PRIMARY KEY, n int4)")
+    session.execute("CREATE SCHEMA elsewhere; ALTER EXTENSION citext SET SCHEMA elsewhere")
+    try:
+        landing = Landing(sinks(), table, [{"name": "id", "type": "string"}, {"name": "n", "type": "int"}])
+        landing.apply(("c", {"id": "Word", "n": 1}))
+        landing.apply(("d", {"id": "WORD", "n": 1}))
+        assert session.execute(f"SELECT id FROM {table.schema}.t").fetchall() == []
+    finally:
+        session.execute("ALTER EXTENSION citext SET SCHEMA public; DROP SCHEMA elsewhere")
 
 
 @pytest.mark.parametrize(("extension", "value"), CREATED)

@@ -152,18 +152,28 @@ def _timeouts(seconds: float) -> dict[str, str]:
 def _check_server(connection: psycopg.Connection, settings: SessionSettings) -> None:
     """A pooler hands out a process id of its own, so the one from the handshake is not the server's.
 
-    A standby, or a server that was told to, takes no writes.
+    A standby, or a server that was told to, takes no writes. From here on operators of extensions are found.
     """
     if connection.info.server_version < LEAST_SERVER:
         detail = f"{KINDS['target.version'].sign}: {connection.info.parameter_status('server_version')}"
         raise Refused(failed(KINDS["target.version"], "postgres", "connect", detail))
     with translated("connect"):
-        query = "SELECT pg_backend_pid(), current_setting('transaction_read_only') = 'on'"
-        ((pid, read_only),) = connection.execute(query).fetchall()
+        ((pid, read_only, _),) = connection.execute(_ASKED_FIRST).fetchall()
     if pid != connection.info.backend_pid:
         raise Refused(failed(KINDS["target.pooler"], "postgres", "connect", KINDS["target.pooler"].sign))
     if read_only and settings.writes:
         raise Transient(failed(KINDS["target.read_only"], "postgres", "connect", KINDS["target.read_only"].sign))
+
+
+# Where an extension is in a schema that no path names, its types are compared by operators of others: citext as text.
+_ASKED_FIRST = """
+SELECT pg_backend_pid(), current_setting('transaction_read_only') = 'on', set_config('search_path', concat_ws(
+    ', ', nullif(current_setting('search_path'), ''), (
+        SELECT string_agg(DISTINCT quote_ident(n.nspname), ', ')
+        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE n.nspname <> 'pg_catalog'
+    )
+), false)
+"""
 
 
 @contextmanager
