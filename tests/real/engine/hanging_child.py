@@ -1,5 +1,9 @@
-"""A child program whose columnar decoder never returns, as native code did on damaged blocks."""
+"""A child program whose columnar decoder never returns, as native code did on damaged blocks.
 
+`frozen`: nor does it let any other thread of the process run.
+"""
+
+import ctypes
 import sys
 import threading
 from collections.abc import Sequence
@@ -21,13 +25,23 @@ class Hanging(ColumnarDecoder):
         raise AssertionError("unreachable")
 
 
+class Freezing(ColumnarDecoder):
+    """Waits so while it keeps the interpreter's lock."""
+
+    def sift(self, schema: str, data: Sequence[bytes], fields: Sequence[str], head: int = 0) -> Sifted:
+        ctypes.PyDLL(None).pause()
+        raise AssertionError("unreachable")
+
+
 def main() -> None:
     """Run the real worker around the hanging decoder."""
-    settings = load(Path(sys.argv[1]))
-    settings = settings.model_copy(update={"worker": settings.worker.model_copy(update={"decode_deadline": 1.0})})
+    config, *words = sys.argv[1:]
+    settings = load(Path(config))
+    soon = {"stall_timeout": 2.0} if words else {"decode_deadline": 1.0}
+    settings = settings.model_copy(update={"worker": settings.worker.model_copy(update=soon)})
     configure("info", "json")
     assert "ColumnarDecoder" in vars(consumer.composition.engine), "the worker would be made of the real one"
-    vars(consumer.composition.engine)["ColumnarDecoder"] = Hanging
+    vars(consumer.composition.engine)["ColumnarDecoder"] = Freezing if words else Hanging
     sys.exit(run_worker(settings, lambda: settings, until_current=True))
 
 
