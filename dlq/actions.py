@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from consumer.core.letters import BEHIND, KEEPING, OPEN_STATES, ORDERED
+from consumer.core.letters import BEHIND, KEEPING
+from consumer.edges.postgres.open_letters import OPEN_STATES, ORDERED
 from consumer.edges.postgres.standing import release_keeping
 
 FOREIGN = """(

@@ -12,9 +12,9 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import class_row, namedtuple_row
 
-from consumer.core.letters import OLDER, OPEN_STATES
 from consumer.core.tracing import trace_of
 from consumer.edges.postgres.letter_bytes import kept_headers
+from consumer.edges.postgres.open_letters import OLDER, OPEN_STATES
 from dlq.letters import COLUMNS, Letter, page
 from dlq.patching import column
 from dlq.selection import Selection

@@ -17,7 +17,7 @@ from psycopg.rows import namedtuple_row
 from consumer.core.failure_kind import Scope
 from consumer.core.jobs import JobKind
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OPEN_STATES, QUEUED
+from consumer.edges.postgres.open_letters import OPEN_STATES, QUEUED
 from dlq.actions import FOREIGN
 from dlq.selection import Selection, letters_meant, parameters
 

@@ -17,12 +17,13 @@ from consumer.core.avro import UnsupportedSchema, named_types, parsed
 from consumer.core.decision import Undecidable
 from consumer.core.envelope import Column, read_key_schema
 from consumer.core.framing import FRAME
-from consumer.core.letters import OPEN_STATES, Record
+from consumer.core.letters import Record
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres import audit
 from consumer.edges.postgres.audit import About
 from consumer.edges.postgres.letter_bytes import kept_headers
 from consumer.edges.postgres.memory import recall_source
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from consumer.core.letters import OPEN_STATES
 from consumer.edges.postgres import pointers
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.outlook import OPEN
 from dlq.preview import Rules, judged, known
 from dlq.selection import Selection

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import psycopg
 
 from consumer.core.decision import Decision, Held
-from consumer.core.letters import OPEN_STATES
 from consumer.core.records import TopicPartition
 from consumer.edges.postgres import positions
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.session import hold_shortly, transaction
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note

@@ -16,11 +16,12 @@ from psycopg import sql
 
 from consumer.core.failure import Failure, failed
 from consumer.core.kinds import KINDS
-from consumer.core.letters import BEHIND, KEEPING, OPEN_STATES
+from consumer.core.letters import BEHIND, KEEPING
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sqltypes import sql_type
 from consumer.core.target import TableName
 from consumer.core.writes import StagedColumn, TableWrite
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.staged_rows import hashed, identity_hash
 from consumer.edges.postgres.staging import Staged
 from consumer.ports.refusals import TableFault

@@ -8,6 +8,7 @@ from psycopg.rows import class_row, dict_row, namedtuple_row
 
 from consumer.core.lag import Lag, Log, Place, lags
 from consumer.core.records import TopicPartition
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.pauses import paused_by
 from consumer.edges.postgres.session import OWNER_LIVES
 from consumer.edges.postgres.translate import translated
@@ -20,7 +21,7 @@ SELECT name, host, pid, version, state, started_at, seen_at,
 FROM headrace.workers WHERE group_name = %s ORDER BY name
 """
 # the ledger is not searched for tables that nothing was written to for long
-_TABLES = """
+_TABLES = f"""
 WITH newest AS (
     SELECT tables, id, finished_at FROM headrace.batches
     WHERE group_name = %(group)s AND state = 'applied' ORDER BY id DESC LIMIT 2000
@@ -31,7 +32,7 @@ WITH newest AS (
     SELECT g.topic, sum(n.letters) AS letters, sum(n.letters) FILTER (WHERE n.state = 'dead') AS dead
     FROM headrace.letter_groups g
     JOIN headrace.letter_tallies n ON n.group_name = g.group_name AND n.fingerprint = g.fingerprint
-    WHERE g.group_name = %(group)s AND n.state IN ('retrying', 'held', 'dead', 'replaying') GROUP BY g.topic
+    WHERE g.group_name = %(group)s AND n.state IN ({OPEN_STATES}) GROUP BY g.topic
 )
 SELECT t.table_name AS table, p.topic, w.batch, w.applied_at,
     coalesce(o.letters, 0)::bigint AS letters, coalesce(o.dead, 0)::bigint AS dead

@@ -15,9 +15,10 @@ from psycopg.rows import namedtuple_row
 from consumer.core.failure import Persistent, failed, located
 from consumer.core.foreign import DeadRecord, Foreign, Piece, Span, Stored
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OPEN_STATES, Letter, State
+from consumer.core.letters import Letter, State
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.edges.postgres.letter_bytes import write_bytes
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated

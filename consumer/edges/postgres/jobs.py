@@ -13,8 +13,9 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from consumer.core.jobs import ACTIVE, MOST_UNDER_WAY, WINDOW, JobKind, JobState, Progress, Step, burst
-from consumer.core.letters import QUEUED, State
+from consumer.core.letters import State
 from consumer.edges.postgres import audit
+from consumer.edges.postgres.open_letters import QUEUED
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.takings import JOBS, Claim

@@ -9,11 +9,12 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OPEN_STATES, Letter, State
+from consumer.core.letters import Letter, State
 from consumer.core.plan import Aside
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.digests import digests, types
 from consumer.edges.postgres.letter_bytes import SIZE, write_bytes
+from consumer.edges.postgres.open_letters import OPEN_STATES, TO_PUBLISH
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.standing import alone
 from consumer.edges.postgres.translate import translated
@@ -46,10 +47,7 @@ WITH closed AS (
 SELECT count(*) = %(most)s OR count(*) FILTER (WHERE NOT fits) > 0 FROM sized
 """
 
-_UNPUBLISHED = """
-SELECT count(*) FROM headrace.letters
-WHERE group_name = %s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
-"""
+_UNPUBLISHED = f"SELECT count(*) FROM headrace.letters WHERE group_name = %s AND {TO_PUBLISH}"
 # each kind by its own index: of dead ones there may be many
 _UNDERWAY = """
 SELECT l.topic, l.partition, l.kind, l.state, l.published_attempt < l.attempt AS unpublished, count(*) AS letters

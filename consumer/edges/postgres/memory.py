@@ -10,8 +10,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.core.key_schemas import BoundKey, KeySchema
-from consumer.core.letters import OPEN_STATES
 from consumer.core.records import OffsetRange, TopicPartition
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.translate import translated
 
 _REMEMBER = """

@@ -14,11 +14,11 @@ from consumer.core.failure import Transient
 from consumer.core.failure_kind import ErrorType
 from consumer.core.history import OFFSET, PARTITION
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OPEN_STATES
 from consumer.core.modes import Mode
 from consumer.core.records import TopicPartition
 from consumer.core.workflow import Outcome, Task, Turn
 from consumer.edges.postgres import audit, decisions
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
 from consumer.ports.topics import Moments, log_now

@@ -19,6 +19,7 @@ from consumer.core.letterhead import Letterhead
 from consumer.core.letters import State
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.letter_bytes import SIZE, kept_headers
+from consumer.edges.postgres.open_letters import TO_PUBLISH
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
 from consumer.ports.letters import MOST_BYTES, Posted, Unposted
@@ -28,7 +29,7 @@ T = TypeVar("T")
 _CLAIM = f"""
 WITH due AS (
     SELECT id, claimed_until FROM headrace.letters
-    WHERE group_name = %(group)s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
+    WHERE group_name = %(group)s AND {TO_PUBLISH}
       AND state <> ALL (%(but)s)
       AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
     ORDER BY claimed_until NULLS FIRST, id LIMIT %(most)s FOR UPDATE SKIP LOCKED

@@ -8,6 +8,7 @@ import psycopg
 from consumer.core.flags import Flag
 from consumer.core.lag import Place
 from consumer.edges.postgres import fleet
+from consumer.edges.postgres.open_letters import OPEN_STATES, TO_PUBLISH
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -60,16 +61,16 @@ _KNOWN_HEARD = (
     "SELECT topic, extract(epoch FROM heard_at)::float8 FROM headrace.source_signs WHERE group_name = %(group)s"
 )
 # counted from the tallies; the oldest of each state is read from an index, which is named by what is always so
-OPEN = """
+OPEN = f"""
 SELECT t.state, t.letters, o.first_failed_at
 FROM (
     SELECT state, sum(letters)::bigint AS letters FROM headrace.letter_tallies
-    WHERE group_name = %(group)s AND state IN ('retrying', 'held', 'dead', 'replaying')
+    WHERE group_name = %(group)s AND state IN ({OPEN_STATES})
     GROUP BY 1 HAVING sum(letters) > 0
 ) AS t
 CROSS JOIN LATERAL (
     SELECT first_failed_at FROM headrace.letters l
-    WHERE l.group_name = %(group)s AND l.state = t.state AND l.state IN ('retrying', 'held', 'dead', 'replaying')
+    WHERE l.group_name = %(group)s AND l.state = t.state AND l.state IN ({OPEN_STATES})
         AND l.first_failed_at > '-infinity'
     ORDER BY l.first_failed_at LIMIT 1
 ) AS o
@@ -84,9 +85,9 @@ FROM (
     WHERE group_name = %(group)s AND state IN ('retrying', 'replaying') AND due_at <= now() LIMIT 100000
 ) AS due
 """
-_UNPUBLISHED = """
+_UNPUBLISHED = f"""
 SELECT count(*) FROM headrace.letters l
-WHERE group_name = %(group)s AND state IN ('retrying', 'dead', 'replaying') AND published_attempt < attempt
+WHERE group_name = %(group)s AND {TO_PUBLISH}
     AND NOT EXISTS (
         SELECT FROM headrace.flags f WHERE f.group_name = l.group_name AND NOT f.is_on
             AND f.flag = CASE l.state WHEN 'dead' THEN %(dead)s ELSE %(lane)s END

@@ -5,9 +5,10 @@ from psycopg import sql
 
 from consumer.core.failure import failed, located
 from consumer.core.kinds import KINDS
-from consumer.core.letters import OPEN_STATES, Standing
+from consumer.core.letters import Standing
 from consumer.core.writes import TableWrite
 from consumer.edges.postgres import digests, positions
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.staging import Staging
 from consumer.ports.refusals import DataFault

@@ -7,8 +7,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-from consumer.core.letters import OPEN_STATES
 from consumer.core.records import RecordRef, TopicPartition
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.translate import translated
 from consumer.ports.letters import Parting, Reach

@@ -12,10 +12,11 @@ from typing import Any
 import psycopg
 from psycopg.rows import namedtuple_row
 
-from consumer.core.letters import OPEN_STATES, State, Verdict
+from consumer.core.letters import State, Verdict
 from consumer.core.records import OffsetRange, RecordRef, TopicPartition
 from consumer.core.search import Doubt, Ending, Look, Passed, Search, Seen, Stretch
 from consumer.edges.postgres import digests, memory, standing
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.staging import Staging

@@ -11,10 +11,11 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from consumer.core.kinds import KINDS
-from consumer.core.letters import BEHIND, KEEPING, OLDER, OPEN, OPEN_STATES, Standing, State, Verdict
+from consumer.core.letters import BEHIND, KEEPING, OPEN, Standing, State, Verdict
 from consumer.core.pausing import Paused
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.edges.postgres.letter_bytes import SIZE
+from consumer.edges.postgres.open_letters import OLDER, OPEN_STATES
 from consumer.edges.postgres.pauses import paused
 
 _OPEN = sql.SQL(OPEN_STATES)

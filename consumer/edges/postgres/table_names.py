@@ -6,6 +6,7 @@ import psycopg
 
 from consumer.core.failure import Persistent, Refused, failed
 from consumer.core.kinds import KINDS
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import transaction
 from consumer.edges.postgres.translate import translated
@@ -44,10 +45,10 @@ _MOVES = (
         WHERE group_name = %(group)s AND topic = %(topic)s AND table_name = %(new)s
     )
     """,
-    """
+    f"""
     UPDATE headrace.letters SET table_name = %(new)s
     WHERE group_name = %(group)s AND topic = %(topic)s AND table_name = %(old)s
-      AND state IN ('retrying', 'held', 'dead', 'replaying')
+      AND state IN ({OPEN_STATES})
     """,
     "UPDATE headrace.moved SET table_name = %(new)s WHERE table_name = %(old)s",
     """

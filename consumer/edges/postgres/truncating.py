@@ -8,11 +8,11 @@ from psycopg import sql
 
 from consumer.core.failure import failed
 from consumer.core.kinds import DEPENDENT, KINDS, TOO_DEPENDENT
-from consumer.core.letters import OPEN_STATES
 from consumer.core.plan import Plan, Truncate
 from consumer.core.target import TableName
 from consumer.edges.postgres import standing
 from consumer.edges.postgres.guards import alive, deleted
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.staged_rows import table_name
 from consumer.edges.postgres.staging import Staged
 from consumer.edges.postgres.translate import translated

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import psycopg
 
-from consumer.core.letters import OPEN_STATES
 from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.search import Passed
+from consumer.edges.postgres.open_letters import OPEN_STATES
 
 # A dead letter of another consumer says something only of what this group has not read: what it has read it has
 # applied, or has a letter of its own of.
