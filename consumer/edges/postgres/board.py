@@ -19,6 +19,7 @@ from consumer.edges.postgres.translate import translated
 from consumer.ports.presence import InHand, Report, Told
 from consumer.ports.target import Breaker
 
+# what is as it was is not written again, which is much where a worker has thousands of partitions
 _REPORT = """
 INSERT INTO headrace.workers AS w (
     group_name, name, host, pid, version, state, every,
@@ -29,7 +30,8 @@ INSERT INTO headrace.workers AS w (
     %(flags_off)s, %(held_back)s
 )
 ON CONFLICT (group_name, name) DO UPDATE SET
-    state = excluded.state, seen_at = excluded.seen_at, every = excluded.every, partitions = excluded.partitions,
+    state = excluded.state, seen_at = excluded.seen_at, every = excluded.every,
+    partitions = CASE WHEN w.partitions = excluded.partitions THEN w.partitions ELSE excluded.partitions END,
     batch = excluded.batch, queue_batches = excluded.queue_batches, queue_bytes = excluded.queue_bytes,
     rss_bytes = excluded.rss_bytes, breakers = excluded.breakers, metrics_port = excluded.metrics_port,
     flags_off = excluded.flags_off, held_back = excluded.held_back
