@@ -2,9 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
@@ -21,6 +22,14 @@ log = structlog.get_logger("headrace.bind")
 
 # requests to the registry at a time
 _REQUESTS = 8
+
+
+class _Answers(NamedTuple):
+    """What the registry gave, and what it refused; `away`: why not all was asked for."""
+
+    fetched: Mapping[SchemaRef, Found]
+    refused: Mapping[SchemaRef, Failure]
+    away: Transient | None
 
 
 class Schemas:
@@ -54,33 +63,42 @@ class Schemas:
         return failure if time.monotonic() < until else None
 
     def learn(self, runs: Iterable[Run]) -> None:
-        """Fetch schemas by several requests at a time, from what was kept of them when the registry is away.
+        """Fetch schemas by several requests at a time; those that the registry does not give, from what was kept.
 
-        An id that the registry does not know is left to the run that has it. Raises Transient.
+        What it gave is known, whatever becomes of the rest. An id that it does not know, and of which nothing is kept,
+        is left to the run that has it. Raises Transient.
         """
         new = self._new(runs)
+        fetched, refused, away = self._asked(new)
+        self._known |= fetched
+        self._remember(fetched)
+        if left := new - fetched.keys():
+            kept = self._recalled(left)
+            self._known |= kept
+            self._refuse({ref: failure for ref, failure in refused.items() if ref not in kept})
+            if away is not None and left - kept.keys() - refused.keys():
+                raise away
+
+    def _asked(self, refs: Collection[SchemaRef]) -> _Answers:
         fetched: dict[SchemaRef, Found] = {}
         refused: dict[SchemaRef, Failure] = {}
-        asked = {ref: self._asking.submit(self._registry.find, ref) for ref in sorted(new, key=_order)}
+        away: Transient | None = None
+        asked = {ref: self._asking.submit(self._registry.find, ref) for ref in sorted(refs, key=_order)}
         try:
             for ref, answer in asked.items():
+                if away is not None and answer.cancelled():
+                    continue
                 try:
                     fetched[ref] = answer.result()
                 except Persistent as error:
                     refused[ref] = error.failure
-        except Transient:
-            # no use in asking on: a registry that hangs would hold everything up, once for each id
-            kept = self._recalled(new - fetched.keys())
-            self._known |= kept
-            if new - fetched.keys() - kept.keys():
-                raise
+                except Transient as error:
+                    away = away or error
+                    # no use in asking on: a registry that hangs would hold everything up, once for each id
+                    _cancel(asked.values())
         finally:
-            for answer in asked.values():
-                answer.cancel()
-            self._refuse(refused)
-        if fetched:
-            self._known |= fetched
-            self._remember(fetched)
+            _cancel(asked.values())
+        return _Answers(fetched, refused, away)
 
     def _refuse(self, refused: dict[SchemaRef, Failure]) -> None:
         now = time.monotonic()
@@ -88,7 +106,7 @@ class Schemas:
         kept = {ref: said for ref, said in self._missing.items() if now < said[1]}
         self._missing = kept | {ref: (failure, until) for ref, failure in refused.items()}
 
-    def _remember(self, fetched: dict[SchemaRef, Found]) -> None:
+    def _remember(self, fetched: Mapping[SchemaRef, Found]) -> None:
         named: dict[str, dict[int, str]] = defaultdict(dict)
         for ref, found in fetched.items():
             named[self._registry.name(ref)][found.number] = found.text
@@ -141,6 +159,12 @@ class Schemas:
             if other is None:
                 raise
             raise _misframed(datum, other) from error
+
+
+def _cancel(asked: Iterable[Future[Found]]) -> None:
+    """Those that have not begun."""
+    for answer in asked:
+        answer.cancel()
 
 
 def value_of(run: Run) -> Datum:

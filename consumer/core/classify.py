@@ -120,9 +120,7 @@ def of_kafka(code: str, *, fatal: bool) -> FailureKind:
 
 
 def of_status(status: int) -> FailureKind:
-    """The kind of a registry's answer that is no schema, by its HTTP status."""
-    if status == 404:
-        return KINDS["record.schema_unknown"]
+    """The kind of a registry's answer that is neither a schema nor that there is none, by its HTTP status."""
     return KINDS["registry.refused" if status in (401, 403) else "registry.status"]
 
 

@@ -5,12 +5,13 @@ By the Confluent API, or by Apicurio's own where ids are of its kinds.
 
 import json
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from consumer.core.classify import of_status
 from consumer.core.failure import Failure, HeadraceError, Persistent, Transient, failed
-from consumer.core.failure_kind import FailureKind, Scope
+from consumer.core.failure_kind import FailureKind
 from consumer.core.kinds import KINDS
 from consumer.core.schema_ref import SchemaRef, Space
 from consumer.edges.registry_http import Login, RegistryHttp, Unanswered
@@ -19,6 +20,8 @@ from consumer.ports.target import Breaker
 
 # ids of a GUID: that of the default context, if it has one
 _DEFAULT_CONTEXT = "."
+# what Apicurio's own API says of an id that it does not know
+_NOT_THERE = {"ArtifactNotFoundException", "ContentNotFoundException", "VersionNotFoundException"}
 # where Apicurio's own API has the schemas of its ids
 _PATHS = {Space.GLOBAL_IDS: "/ids/globalIds", Space.CONTENT_IDS: "/ids/contentIds"}
 
@@ -112,7 +115,7 @@ class HttpRegistry:
         try:
             return self._http.get(url)
         except Unanswered as error:
-            raise _answered(error.status, ref) from error
+            raise _answered(error, ref) from error
 
 
 def _by_guid(ref: SchemaRef) -> str:
@@ -127,11 +130,31 @@ def _odd(ref: SchemaRef) -> Transient:
     return Transient(_failure(KINDS["registry.away"], f"the answer for {_said(ref)} has no schema"))
 
 
-def _answered(status: int, ref: SchemaRef) -> HeadraceError:
-    kind = of_status(status)
-    if kind.scope is Scope.RECORD:
-        return Persistent(_failure(kind, f"the registry knows no {_said(ref)}", str(status)))
-    return Transient(_failure(kind, f"the registry answered {status}", str(status)))
+def _answered(error: Unanswered, ref: SchemaRef) -> HeadraceError:
+    code = str(error.status)
+    if error.status != HTTPStatus.NOT_FOUND:
+        return Transient(_failure(of_status(error.status), f"the registry answered {code}", code))
+    if _is_unknown(error.body, ref.space):
+        return Persistent(_failure(KINDS["record.schema_unknown"], f"the registry knows no {_said(ref)}", code))
+    detail = f"{code} was answered for {_said(ref)}, and not as a registry does that does not know it"
+    return Transient(_failure(of_status(error.status), detail, code, _PATH))
+
+
+def _is_unknown(body: bytes, space: Space) -> bool:
+    """Whether a 404 says that there is no such id: it may be of what stands in front, or of a path that is none."""
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return False
+    if not isinstance(said, dict):
+        return False
+    code, name = said.get("error_code"), said.get("name")
+    if space is Space.GUIDS:
+        # registries that have no GUIDs have no such path; who writes one to their topics is not waited for
+        return code is not None
+    # 404 alone, or 0, is the code of a path; Apicurio's own API has it for ids too, and tells them apart by name
+    coded = isinstance(code, int) and code // 100 == HTTPStatus.NOT_FOUND
+    return coded or (isinstance(name, str) and name in _NOT_THERE)
 
 
 def _failure(kind: FailureKind, detail: str, code: str = "", remedy: str = "") -> Failure:
@@ -139,3 +162,7 @@ def _failure(kind: FailureKind, detail: str, code: str = "", remedy: str = "") -
 
 
 _NO_API = "Set registry.apicurio_url to the base of Apicurio's own API, and replay the letters."
+_PATH = (
+    "Look at the host and the path of registry.url (for Apicurio's own ids: registry.apicurio_url), and at what stands "
+    "in front of the registry; Headrace goes on by itself once it answers."
+)

@@ -7,7 +7,6 @@ from urllib.parse import quote
 
 from consumer.core.classify import of_status
 from consumer.core.failure import Failure, Persistent, Transient, failed
-from consumer.core.failure_kind import Scope
 from consumer.core.kinds import KINDS
 from consumer.edges.registry_http import RegistryHttp, Unanswered
 from consumer.ports.examining import Latest
@@ -65,9 +64,8 @@ class RegistryExamining:
         except Unanswered as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
-            kind = of_status(error.status)
-            assert kind.scope is Scope.ENVIRONMENT, "what is not there was told before"
-            raise Transient(_failure(kind.name, f"the registry answered {error.status}", str(error.status))) from error
+            kind = of_status(error.status).name
+            raise Transient(_failure(kind, f"the registry answered {error.status}", str(error.status))) from error
         except ValueError as error:
             raise Transient(_failure("registry.status", "the registry's answer is no JSON")) from error
 

@@ -28,11 +28,12 @@ class Login:
 
 
 class Unanswered(Exception):
-    """An answer with another status than 200."""
+    """An answer with another status than 200, and what it says."""
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, body: bytes) -> None:
         super().__init__(str(status))
         self.status = status
+        self.body = body
 
 
 class RegistryHttp:
@@ -69,7 +70,7 @@ class RegistryHttp:
         except urllib3.exceptions.HTTPError as error:
             raise Transient(_away(error)) from error
         if answer.status != HTTPStatus.OK:
-            raise Unanswered(answer.status)
+            raise Unanswered(answer.status, answer.data)
         return answer.data
 
     def close(self) -> None:

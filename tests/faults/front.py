@@ -12,7 +12,7 @@ import httpx
 class Front(ThreadingHTTPServer):
     """Listens on loopback; a context manager. `status`: what every request is answered with, or 0 to pass it on.
 
-    `lies`: by id the schemas that are given in the place of the registry's.
+    `body`: what that answer says. `lies`: by id the schemas that are given in the place of the registry's.
     """
 
     daemon_threads = True
@@ -21,6 +21,7 @@ class Front(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.registry = registry
         self.status = 0
+        self.body = b"{}"
         self.lies: dict[int, str] = {}
         self.asked = 0
         self.url = registry.replace(registry.split("/")[2], f"127.0.0.1:{self.server_port}")
@@ -37,7 +38,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer with the status, or with the registry's answer."""
         self.server.asked += 1
-        status, body = self.server.status, b"{}"
+        status, body = self.server.status, self.server.body
         number = self.path.rsplit("/", 1)[-1]
         if not status and number.isdecimal() and int(number) in self.server.lies:
             status, body = 200, json.dumps({"schema": self.server.lies[int(number)]}).encode()

@@ -33,6 +33,10 @@ _BREAKS: dict[str, tuple[Callable[[Link, Front], None], Callable[[Link, Front], 
     "silent": (lambda way, front: way.stop(), lambda way, front: way.go()),
     "503": (lambda way, front: setattr(front, "status", 503), lambda way, front: setattr(front, "status", 0)),
     "429": (lambda way, front: setattr(front, "status", 429), lambda way, front: setattr(front, "status", 0)),
+    "a gateway's 404": (
+        lambda way, front: setattr(front, "status", 404),
+        lambda way, front: setattr(front, "status", 0),
+    ),
 }
 
 
@@ -98,7 +102,7 @@ def test_f14_an_id_that_becomes_known_in_time_is_no_letter(trial: Trial, front: 
     trial.vary(grace=60.0)
     once = trial.feed("once", 1)
     once.create(60)
-    front.status = 404
+    front.status, front.body = 404, b'{"error_code": 40403}'
     worker = trial.run(registry_url=front.url, grace=60.0)
     eventually(lambda: front.asked > 1, "the worker has asked again")
     assert trial.oracle.letters() == {}

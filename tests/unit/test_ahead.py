@@ -1,7 +1,7 @@
 """A registry that is slow, or away: who needs nothing of it does not wait for it."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -49,10 +49,6 @@ class Registry(World):
     def claim_table(self, name: TableName, topic: str) -> str:
         """Anyone may have it."""
         return topic
-
-    def recall_schemas(self, registry: str, ids: Sequence[int] | None = None) -> Mapping[int, str]:
-        """Nothing was kept."""
-        return {}
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ def test_a_code_of_the_client_and_its_fatal_flag_decide(code: str, fatal: bool, 
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (404, "record.schema_unknown"),
+        (404, "registry.status"),
         (401, "registry.refused"),
         (403, "registry.refused"),
         (429, "registry.status"),
@@ -86,7 +86,7 @@ def test_a_code_of_the_client_and_its_fatal_flag_decide(code: str, fatal: bool, 
     ],
 )
 def test_a_status_of_the_registry_decides(status: int, kind: str) -> None:
-    """Only an id that it does not know is the record's fault."""
+    """By itself none is the record's fault: whoever stands in front of a registry has a 404, too."""
     assert of_status(status).name == kind
 
 

@@ -20,7 +20,7 @@ from consumer.ports.decoding import Found
 SCHEMA = '{"type": "string"}'
 KNOWN, MOVED, GIVEN_LATER = 1, 2, 503
 SECRET = "sesame"
-# what is answered for a schema id; the ids that are no keys here are statuses
+# what is answered for a schema id; the ids that are no keys here or in MISSING are statuses
 BODIES = {
     KNOWN: json.dumps({"schema": SCHEMA}),
     3: json.dumps({"schema": SCHEMA, "schemaType": "JSON"}),
@@ -29,6 +29,24 @@ BODIES = {
     5: f"<html>{SECRET}</html>",
     6: json.dumps([SECRET]),
 }
+# registries' words on an id that they do not know: by Confluent's API, and by that of Apicurio 2 and 3
+UNKNOWN = {
+    40401: json.dumps({"error_code": 40403, "message": SECRET}),
+    40402: json.dumps({"error_code": 404, "message": SECRET, "name": "ArtifactNotFoundException"}),
+    40403: json.dumps({"status": 404, "title": SECRET, "name": "ContentNotFoundException"}),
+}
+# what stands in front of one, or a registry that is asked where it has nothing
+ELSEWHERE = {
+    40411: f"default backend - 404, {SECRET}",
+    40412: "",
+    40413: json.dumps({"message": SECRET}),
+    40414: json.dumps([SECRET]),
+    40415: json.dumps({"error_code": 404, "message": "HTTP 404 Not Found"}),
+    40416: json.dumps({"error_code": 0, "message": "RESTEASY003210: Could not find resource"}),
+    40417: json.dumps({"error_code": 404, "name": "NotFoundException"}),
+    40418: json.dumps({"error_code": SECRET, "name": 7}),
+}
+MISSING = UNKNOWN | ELSEWHERE
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -37,8 +55,9 @@ class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """A body, a redirect, or a status."""
         number = int(self.path.rsplit("/", 1)[-1])
-        body = BODIES.get(number, json.dumps({"message": SECRET})).encode()
-        self.send_response(302 if number == MOVED else 200 if number in BODIES else number)
+        body = (BODIES | MISSING).get(number, json.dumps({"message": SECRET})).encode()
+        statuses = {MOVED: 302, **dict.fromkeys(BODIES, 200), **dict.fromkeys(MISSING, 404)}
+        self.send_response(statuses.get(number, number))
         self.send_header("Location", f"/schemas/ids/{KNOWN}")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -76,11 +95,11 @@ def failing(url: str, schema_id: int, timeout: float = 30.0) -> HeadraceError:
     return caught.value
 
 
-@pytest.mark.provokes("record.schema_unknown", "record.format", "registry.refused", "registry.status", "registry.away")
+@pytest.mark.provokes("record.format", "registry.refused", "registry.status", "registry.away")
 @pytest.mark.parametrize(
     ("schema_id", "kind", "raised"),
     [
-        (404, "record.schema_unknown", Persistent),
+        (404, "registry.status", Transient),
         (401, "registry.refused", Transient),
         (403, "registry.refused", Transient),
         (429, "registry.status", Transient),
@@ -103,6 +122,25 @@ def test_an_answer_that_is_no_schema_is_of_a_kind(
     assert error.failure.kind == kind
     assert error.failure.code == (str(schema_id) if schema_id > 100 else "")
     assert error.failure.remedy
+
+
+@pytest.mark.provokes("record.schema_unknown")
+@pytest.mark.parametrize("schema_id", UNKNOWN)
+def test_an_id_is_unknown_if_the_registry_says_so(url: str, schema_id: int) -> None:
+    """By the words that registries have for it."""
+    error = failing(url, schema_id)
+    assert type(error) is Persistent
+    assert (error.failure.kind, error.failure.code) == ("record.schema_unknown", "404")
+
+
+@pytest.mark.provokes("registry.status")
+@pytest.mark.parametrize("schema_id", ELSEWHERE)
+def test_any_other_404_is_for_time(url: str, schema_id: int) -> None:
+    """A default backend has it for everything, and so has a registry at another path: no record is at fault."""
+    error = failing(url, schema_id)
+    assert type(error) is Transient
+    assert (error.failure.kind, error.failure.code) == ("registry.status", "404")
+    assert "path of registry.url" in error.failure.remedy
 
 
 @pytest.mark.provokes("registry.away")

@@ -29,7 +29,7 @@ from tests.unit.known import AT
 from tests.unit.test_frames import TOPIC, piece_as, row
 
 SCHEMA = '{"type": "string"}'
-FOUND, OTHER, NOWHERE, ODD, PROTOBUF, NAMELESS = (UUID(int=number) for number in range(1, 7))
+FOUND, OTHER, NOWHERE, ODD, PROTOBUF, NAMELESS, LACKING = (UUID(int=number) for number in range(1, 8))
 ANSWERS = {
     f"/schemas/guids/{FOUND}": json.dumps({"schema": SCHEMA, "schemaType": "AVRO", "guid": str(FOUND)}),
     f"/schemas/guids/{FOUND}/ids": json.dumps([{"context": ".here", "id": 3}, {"context": ".", "id": 41}]),
@@ -43,6 +43,12 @@ ANSWERS = {
     "/own/ids/globalIds/7": SCHEMA,
     "/own/ids/contentIds/8": SCHEMA,
 }
+# what is a 404 without that code: of a registry that has no GUIDs, and of one that is asked at another path
+MISSING = {
+    f"/schemas/guids/{LACKING}": json.dumps({"error_code": 0, "message": "Could not find resource"}),
+    "/own/ids/globalIds/9": json.dumps({"error_code": 404, "name": "NotFoundException"}),
+    "/own/ids/contentIds/9": "default backend - 404",
+}
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -50,7 +56,7 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """A body or a 404."""
-        body = ANSWERS.get(self.path, json.dumps({"error_code": 40403})).encode()
+        body = ANSWERS.get(self.path, MISSING.get(self.path, json.dumps({"error_code": 40403}))).encode()
         self.send_response(200 if self.path in ANSWERS else 404)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -91,11 +97,14 @@ def test_a_schema_is_found_by_what_its_record_says(registry: HttpRegistry, ref: 
     ("ref", "kind", "raised", "said"),
     [
         (SchemaRef(Space.GUIDS, NOWHERE.int), "record.schema_unknown", Persistent, str(NOWHERE)),
+        (SchemaRef(Space.GUIDS, LACKING.int), "record.schema_unknown", Persistent, str(LACKING)),
         (SchemaRef(Space.GUIDS, NAMELESS.int), "record.schema_unknown", Persistent, str(NAMELESS)),
         (SchemaRef(Space.GUIDS, PROTOBUF.int), "record.format", Persistent, "PROTOBUF"),
         (SchemaRef(Space.GUIDS, ODD.int), "registry.away", Transient, "has no schema"),
         (SchemaRef(Space.GLOBAL_IDS, 8), "record.schema_unknown", Persistent, "global id 8"),
         (SchemaRef(Space.CONTENT_IDS, 7), "record.schema_unknown", Persistent, "content id 7"),
+        (SchemaRef(Space.GLOBAL_IDS, 9), "registry.status", Transient, "404"),
+        (SchemaRef(Space.CONTENT_IDS, 9), "registry.status", Transient, "404"),
     ],
 )
 def test_what_is_not_found_is_of_a_kind(

@@ -148,6 +148,10 @@ class World(Numbered):
     def remember_schemas(self, registry: str, schemas: Mapping[int, str]) -> None:
         """Nothing is asked of it here."""
 
+    def recall_schemas(self, registry: str, ids: Sequence[int] | None = None) -> dict[int, str]:
+        """None is kept."""
+        return {}
+
     def remember_source(self, topic: str, schema_id: int, bound: BoundKey) -> None:
         """Keeps it."""
         self.sources[topic, schema_id] = bound.names

@@ -29,7 +29,7 @@ class _Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == f"/schemas/ids/{self.server.behind}":
-            return self._answer(404, b"{}")
+            return self._answer(404, b'{"error_code": 40403}')
         answer = httpx.get(self.server.registry + self.path, timeout=10, verify=False)
         return self._answer(answer.status_code, answer.content)
 
