@@ -14,7 +14,7 @@ from consumer.core.failure import Failure, HeadraceError, Persistent, Transient,
 from consumer.core.failure_kind import FailureKind
 from consumer.core.kinds import KINDS
 from consumer.core.schema_ref import SchemaRef, Space
-from consumer.edges.registry_http import Login, RegistryHttp, Unanswered
+from consumer.edges.registry_http import AVRO, Login, RegistryHttp, Unanswered, language
 from consumer.ports.decoding import Found
 from consumer.ports.target import Breaker
 
@@ -87,10 +87,9 @@ class HttpRegistry:
             text = answer["schema"]
         except (KeyError, TypeError) as error:
             raise _odd(ref) from error
-        kind = answer.get("schemaType", "AVRO")
-        if kind != "AVRO":
+        if (found := language(answer)) != AVRO:
             raise Persistent(
-                _failure(KINDS["record.format"], f"expected an Avro schema, found {kind} behind {_said(ref)}")
+                _failure(KINDS["record.format"], f"expected an Avro schema, found {found} behind {_said(ref)}")
             )
         return str(text)
 

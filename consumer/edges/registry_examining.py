@@ -8,7 +8,7 @@ from urllib.parse import quote
 from consumer.core.classify import of_status
 from consumer.core.failure import Failure, Persistent, Transient, failed
 from consumer.core.kinds import KINDS
-from consumer.edges.registry_http import RegistryHttp, Unanswered
+from consumer.edges.registry_http import RegistryHttp, Unanswered, language
 from consumer.ports.examining import Latest
 
 
@@ -35,8 +35,7 @@ class RegistryExamining:
         found = self._asked(f"/subjects/{quote(subject, safe='')}/versions/latest")
         if not isinstance(found, dict) or "schema" not in found:
             return None
-        form = str(found.get("schemaType") or "AVRO")
-        return Latest(schema=str(found["schema"]), compatibility=self._compatibility(subject), format=form)
+        return Latest(schema=str(found["schema"]), compatibility=self._compatibility(subject), format=language(found))
 
     def find(self, number: int) -> str:
         found = self._asked(f"/schemas/ids/{number}")

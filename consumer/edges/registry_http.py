@@ -1,8 +1,10 @@
 """How the registry is spoken to over HTTP: who asks, and whom its certificate has to be of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import urllib3
@@ -12,6 +14,7 @@ from consumer.core.kinds import KINDS
 from consumer.edges.logins import basic
 from consumer.edges.tls import tls_fault
 
+AVRO = "AVRO"
 _REDIRECTS = 3
 # kept open between requests; as many as the binder asks at a time
 _CONNECTIONS = 8
@@ -76,6 +79,11 @@ class RegistryHttp:
     def close(self) -> None:
         """Close the connections."""
         self._pool.clear()
+
+
+def language(answer: Mapping[str, Any]) -> str:
+    """That of the schema in an answer, which has none, null or an empty one for Avro."""
+    return str(answer.get("schemaType") or AVRO)
 
 
 def _headers(login: Login) -> dict[str, str]:

@@ -18,11 +18,13 @@ from consumer.edges.registry import HttpRegistry
 from consumer.ports.decoding import Found
 
 SCHEMA = '{"type": "string"}'
-KNOWN, MOVED, GIVEN_LATER = 1, 2, 503
+KNOWN, MOVED, NULL_TYPE, NO_TYPE, GIVEN_LATER = 1, 2, 8, 9, 503
 SECRET = "sesame"
 # what is answered for a schema id; the ids that are no keys here or in MISSING are statuses
 BODIES = {
     KNOWN: json.dumps({"schema": SCHEMA}),
+    NULL_TYPE: json.dumps({"schema": SCHEMA, "schemaType": None}),
+    NO_TYPE: json.dumps({"schema": SCHEMA, "schemaType": ""}),
     3: json.dumps({"schema": SCHEMA, "schemaType": "JSON"}),
     7: json.dumps({"schema": 'syntax = "proto3";', "schemaType": "PROTOBUF"}),
     4: json.dumps({"subject": SECRET}),
@@ -152,9 +154,11 @@ def test_no_answer_is_for_time(silent: str) -> None:
         assert failing(f"http://127.0.0.1:{held.getsockname()[1]}", KNOWN).failure.kind == "registry.away"
 
 
-@pytest.mark.parametrize("schema_id", [KNOWN, MOVED], ids=["known", "redirected"])
+@pytest.mark.parametrize(
+    "schema_id", [KNOWN, MOVED, NULL_TYPE, NO_TYPE], ids=["known", "redirected", "of type null", "of no type"]
+)
 def test_a_schema_is_given_as_it_is(url: str, schema_id: int) -> None:
-    """Also where the registry sends on."""
+    """Also where the registry sends on, or names no language: that is Avro."""
     with closing(HttpRegistry(url, CircuitBreaker("registry"), timeout=30)) as registry:
         assert registry.find(SchemaRef(Space.IDS, schema_id)) == Found(schema_id, SCHEMA)
 
