@@ -163,7 +163,7 @@ class Holdings:
             starts[at] = replace(start, wait_for=waiting.named(at, older) or None)
         return starts
 
-    def _same_topic(self, part: Taken, ids: Mapping[str, str]) -> bool:
+    def _same_topic(self, part: Taken, ids: Mapping[str, str | None]) -> bool:
         now = ids.get(part.at.topic)
         if now is None or part.topic_id in (None, now):
             # of a topic that is not there the next one is another

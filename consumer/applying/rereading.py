@@ -57,10 +57,10 @@ class Rereading:
         self._origins.close()
 
     def _is_another(self, topic: str, known: str | None) -> bool:
-        now = self._offsets.topic_ids([topic]).get(topic)
-        if now is not None:
+        ids = self._offsets.topic_ids([topic])
+        if topic in ids:
             self._absent.pop(topic, None)
-            return known not in (None, now)
+            return None not in (known, ids[topic]) and known != ids[topic]
         since = self._absent.setdefault(topic, self._clock())
         if self._clock() - since < self._believed:
             raise Transient(failed(KINDS["kafka.no_topic"], "kafka", "read again", f"topic {topic} is not there"))

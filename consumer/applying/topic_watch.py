@@ -18,24 +18,25 @@ log = structlog.get_logger("headrace.apply")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """An answer. `asked`: the topics, each with the id that it was known by, if any; `ids`: of those that exist.
+    """An answer. `asked`: the topics, each with the id that it was known by, if any; `ids`: of those that exist, None
+    where nobody tells.
 
     `absent`: the topics that were not there by the answer before.
     """
 
     asked: Mapping[str, str | None] = field(default_factory=dict)
-    ids: Mapping[str, str] = field(default_factory=dict)
+    ids: Mapping[str, str | None] = field(default_factory=dict)
     absent: Collection[str] = ()
 
     def is_another(self, topic: str, known: str | None) -> bool:
         """Whether a topic that is still known by that id was made anew; one that is not there may be under way."""
-        return known is not None and self.asked.get(topic) == known and self.ids.get(topic, known) != known
+        return known is not None and self.asked.get(topic) == known and self.ids.get(topic) not in (None, known)
 
     def is_gone(self, topic: str) -> bool:
         """Whether a topic was not there twice in a row: one broker that has just started may not know of it yet."""
         return topic in self.absent and topic in self._not_there()
 
-    def then(self, asked: Mapping[str, str | None], ids: Mapping[str, str]) -> "Seen":
+    def then(self, asked: Mapping[str, str | None], ids: Mapping[str, str | None]) -> "Seen":
         """The answer behind this one."""
         return Seen(asked=asked, ids=ids, absent=self._not_there())
 

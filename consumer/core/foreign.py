@@ -35,7 +35,7 @@ Recognise = Callable[[Record], Foreign]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """What a log has: offsets `[start, end)`, and the id of its topic."""
+    """What a log has: offsets `[start, end)`, and the id of its topic, or NO_TOPIC_ID."""
 
     start: int
     end: int

@@ -53,6 +53,10 @@ class RecordRef(NamedTuple):
     offset: int
 
 
+NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+"""What brokers that give topics no ids tell as the id of each: after their upgrade each has one of its own."""
+
+
 def correlation_id(at: TopicPartition, offset: int) -> str:
     """The name of a record's journey: a function of its origin, the same on every retry."""
     return f"{at.topic}-{at.partition}-{offset}"

@@ -126,8 +126,8 @@ class Offsets(Protocol):
         """The offset after each log's last record."""
         ...
 
-    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
-        """The topics' ids, for those that exist. Raises Forbidden, Transient."""
+    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str | None]:
+        """The topics' ids, for those that exist; None where the brokers tell none. Raises Forbidden, Transient."""
         ...
 
     def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:

@@ -10,7 +10,7 @@ import pytest
 
 from consumer.core.failure import HeadraceError
 from consumer.core.foreign import Stored
-from consumer.core.records import OffsetRange, RecordRef
+from consumer.core.records import NO_TOPIC_ID, OffsetRange, RecordRef
 from consumer.edges.postgres.imports import PostgresImports
 from dlq.actions import discard
 from dlq.history import whole
@@ -106,6 +106,17 @@ def test_reading_begins_where_the_log_begins(reading: Reading) -> None:
     assert reading.store(dead(0), topic_id="second") is not None
     assert reading.imports.far()[0].lost == 6
     assert [row[5] for row in reading.letters()] == [3, 0]
+
+
+def test_a_topic_that_gets_an_id_is_read_on(reading: Reading) -> None:
+    """Brokers that were replaced by newer ones tell one of each topic, and for a while some do and some do not."""
+    assert reading.claim(topic_id=NO_TOPIC_ID).wanted.start == 0
+    assert reading.store(dead(0), topic_id=NO_TOPIC_ID) is not None
+    for topic_id in ("first", NO_TOPIC_ID, "first"):
+        assert reading.claim(topic_id=topic_id).wanted.start == 1
+    # retention has come up meanwhile
+    assert reading.claim(topic_id=NO_TOPIC_ID, start=3).wanted.start == 3
+    assert reading.imports.far()[0].lost == 2
 
 
 def test_a_record_is_one_letter_however_often_it_is_dead(reading: Reading) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from consumer.cli import app
 from consumer.core.failure import Refused, Transient
+from consumer.core.records import NO_TOPIC_ID
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.migrate import ensure, migrate, migrations, require, schema_version
 from consumer.edges.postgres.pool import TargetPool
@@ -301,3 +302,18 @@ def test_the_command_tries_again_while_somebody_is_in_the_way(
     done = headrace("migrate", "--wait", "120")
     releasing.join()
     assert (done.exit_code, "not yet: " in done.stderr) == (0, True)
+
+
+def test_the_id_that_old_brokers_tell_of_each_topic_is_none(empty: psycopg.Connection) -> None:
+    """Not what was stored of it, nor what programs of before store; what is known of the position stays."""
+    insert = "INSERT INTO headrace.positions (group_name, topic, partition, topic_id, next_offset, epoch) VALUES "
+    migrate(empty, migrations()[:38])
+    empty.execute(insert.encode() + b"('g', 't', 0, %s, 7, 1)", (NO_TOPIC_ID,))
+    empty.execute("INSERT INTO headrace.unapplied VALUES ('g', 't', 0, 2, 3)")
+    migrate(empty)
+    empty.execute(insert.encode() + b"('g', 't', 1, %s, 7, 1)", (NO_TOPIC_ID,))
+    ids = "SELECT array_agg(topic_id ORDER BY partition) FROM headrace.positions"
+    assert empty.execute(ids).fetchone() == ([None, None],)
+    empty.execute("UPDATE headrace.positions SET topic_id = partition")
+    assert empty.execute(ids).fetchone() == (["0", "1"],)
+    assert empty.execute("SELECT start_offset, end_offset FROM headrace.unapplied").fetchall() == [(2, 3)]

@@ -17,10 +17,10 @@ class Cluster:
     """One topic with one record; `ids` is what it answers of topics."""
 
     def __init__(self) -> None:
-        self.ids = {"t": "first"}
+        self.ids: dict[str, str | None] = {"t": "first"}
         self.now = 0.0
 
-    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str | None]:
         return {topic: self.ids[topic] for topic in topics if topic in self.ids}
 
     def fetch(self, ref: RecordRef) -> Record:
@@ -67,3 +67,11 @@ def test_one_that_was_made_anew_has_other_records() -> None:
     cluster.ids = {"t": "second"}
     assert cluster.rereading(5.0).fetch(REF, "first") is None
     assert cluster.rereading(5.0).fetch(REF, None) == RECORD
+
+
+def test_one_whose_id_nobody_tells_is_there() -> None:
+    """Old brokers tell none; it is taken for the one that it was."""
+    cluster = Cluster()
+    cluster.ids = {"t": None}
+    assert cluster.rereading(0.0).fetch(REF, "first") == RECORD
+    assert cluster.rereading(0.0).fetch(REF, None) == RECORD

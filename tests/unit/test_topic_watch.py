@@ -31,7 +31,7 @@ class Servers:
     """A target, and a cluster with topics by id; it says nothing more while `silent` is set."""
 
     def __init__(self) -> None:
-        self.ids = {"t": "first", "other": "other's"}
+        self.ids: dict[str, str | None] = {"t": "first", "other": "other's"}
         self.waits: Mapping[str, int] | None = None
         self.stopped: list[tuple[TopicPartition, str]] = []
         self.silent = threading.Event()
@@ -67,7 +67,7 @@ class Servers:
     def stop(self, at: TopicPartition, epoch: int, failure: Failure) -> None:
         self.stopped.append((at, failure.kind))
 
-    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
+    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str | None]:
         if self.away:
             raise Transient(AWAY)
         if self.silent.is_set():
@@ -88,11 +88,11 @@ class Servers:
 class Scene:
     """An apply thread, turned by hand, and the watch beside it, which looks whenever it is turned."""
 
-    def __init__(self, waits: Mapping[str, int] | None = None) -> None:
+    def __init__(self, waits: Mapping[str, int] | None = None, topic_id: str | None = "first") -> None:
         # what the group does not read any more
         self.unread: set[str] = set()
         self.servers = servers = Servers()
-        servers.waits = waits
+        servers.waits, servers.ids["t"] = waits, topic_id
         known, patience = KnownBindings(), patient(servers)
         shop = Workshop(
             planner=planner(known),
@@ -155,6 +155,21 @@ def test_any_other_topic_goes_on(ids: dict[str, str]) -> None:
     scene.servers.ids = ids
     scene.look()
     assert scene.servers.stopped == []
+
+
+def test_a_topic_whose_id_is_told_since_a_while_is_the_same() -> None:
+    """Its brokers were replaced by newer ones; which it is counts from when the partition is taken next."""
+    scene = Scene(topic_id=None)
+    scene.servers.ids["t"] = "real"
+    scene.look()
+    scene.take()
+    # by a broker that is an old one yet
+    scene.servers.ids["t"] = None
+    scene.look()
+    assert scene.servers.stopped == []
+    scene.servers.ids["t"] = "second"
+    scene.look()
+    assert scene.servers.stopped == [(AT, "log.recreated")]
 
 
 def test_an_answer_says_nothing_of_what_was_taken_anew_behind_its_question() -> None:

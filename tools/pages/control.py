@@ -29,6 +29,7 @@ _DROP_INDEX = re.compile(r"DROP INDEX headrace\.(\w+)$")
 _TRIGGER = re.compile(
     r"CREATE TRIGGER \w+ (AFTER|BEFORE) (.*?) ON headrace\.(\w+)(.*) FUNCTION headrace\.(\w+)\(", re.DOTALL
 )
+_REPLICA_IDENTITY = re.compile(r"ALTER TABLE headrace\.(\w+) (REPLICA IDENTITY \w+)$")
 _DROP_NOT_NULL = re.compile(r"ALTER TABLE headrace\.(\w+) ALTER COLUMN (\w+) DROP NOT NULL$")
 _ALWAYS = re.compile(r"ALTER TABLE headrace\.\w+ ENABLE ALWAYS TRIGGER \w+$")
 # by the name that PostgreSQL gives a column's check
@@ -126,6 +127,8 @@ def _understand(statement: str, bare: str, tables: dict[str, Table]) -> None:
             each.indexes.pop(found[1], None)
     elif found := _TRIGGER.match(bare):
         tables[found[3]].rules.append(f"TRIGGER {found[1]} {_flat(found[2])}: {found[5]}")
+    elif found := _REPLICA_IDENTITY.match(bare):
+        tables[found[1]].rules.append(found[2])
     elif not _altered(bare, tables):
         raise Unknown(f"tools/pages/control.py does not know how to show: {_flat(bare)}")
 

@@ -81,7 +81,6 @@ _DAY_MS = 86_400_000
 # whether a topic is compacted stands in its configuration
 _READING = ("READ", "DESCRIBE", "DESCRIBE_CONFIGS")
 _GRANT = "Grant READ, DESCRIBE and DESCRIBE_CONFIGS on the topic to the user of kafka.client."
-_NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +191,7 @@ def _copied(seen: Sources) -> str:
 
 
 def _ids(topics: Sequence[Topic]) -> list[Finding]:
-    if all(one.id in ("", _NO_ID) for one in topics):
+    if not any(one.id for one in topics):
         remedy = "Upgrade the brokers; until then compare the target with the source whenever a topic is made anew."
         return [KNOWN.warn("the cluster tells none, so a topic that was made anew is not noticed", remedy)]
     return [KNOWN.ok("the cluster tells them")]

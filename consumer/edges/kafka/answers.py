@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException
 
+from consumer.core.records import NO_TOPIC_ID
+
 ABSENT = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,
@@ -27,6 +29,12 @@ K = TypeVar("K")
 def is_led(part: Any) -> bool:
     """Whether a broker leads a described partition."""
     return part.leader is not None and part.leader.id >= 0
+
+
+def id_told(described: Any) -> str | None:
+    """The id of a described topic; None where the brokers are too old to tell one."""
+    told = str(described.topic_id)
+    return None if told == NO_TOPIC_ID else told
 
 
 def answered(answers: Mapping[K, Future[Any]], within: float, leave_out: Collection[int]) -> dict[K, Any]:

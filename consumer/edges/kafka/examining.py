@@ -13,7 +13,7 @@ from consumer.core.doctor.group import Group
 from consumer.core.doctor.topics import Topic
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka.admin import Admin
-from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered, is_led
+from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered, id_told, is_led
 from consumer.edges.kafka.config import KafkaSettings, selects
 from consumer.edges.kafka.specs import EARLIEST, LATEST, NEWEST, OffsetSpec
 from consumer.ports.examining import Matched, Reach
@@ -176,7 +176,7 @@ def _topic(name: str, one: Any, config: Mapping[str, str]) -> Topic:
     return Topic(
         name=name,
         partitions=len(one.partitions),
-        id=str(one.topic_id),
+        id=id_told(one) or "",
         leaderless=[part.id for part in one.partitions if not is_led(part)],
         replicas=min((len(part.replicas) for part in one.partitions), default=0),
         in_sync=min((len(part.isr) for part in one.partitions), default=0),

@@ -12,7 +12,7 @@ from confluent_kafka.admin._config import ConfigResource
 from consumer.core.records import TopicPartition
 from consumer.edges.kafka import specs
 from consumer.edges.kafka.admin import Admin
-from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered, is_led
+from consumer.edges.kafka.answers import ABSENT, HIDDEN, answered, id_told, is_led
 from consumer.edges.kafka.config import KafkaSettings, selects, translated
 from consumer.edges.kafka.specs import EARLIEST, LATEST, OffsetSpec
 from consumer.ports.target import Start
@@ -74,8 +74,8 @@ class KafkaOffsets:
         ends = self.ends([at for at, offset in found.items() if offset < 0])
         return {at: ends.get(at, offset) for at, offset in found.items()}
 
-    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str]:
-        return {topic: str(description.topic_id) for topic, description in self._described(topics).items()}
+    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str | None]:
+        return {topic: id_told(description) for topic, description in self._described(topics).items()}
 
     def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
         return frozenset(

@@ -16,7 +16,7 @@ from consumer.core.failure import Persistent, failed, located
 from consumer.core.foreign import DeadRecord, Foreign, Piece, Span, Stored
 from consumer.core.kinds import KINDS
 from consumer.core.letters import Letter, State
-from consumer.core.records import OffsetRange, RecordRef, TopicPartition
+from consumer.core.records import NO_TOPIC_ID, OffsetRange, RecordRef, TopicPartition
 from consumer.edges.postgres.letter_bytes import write_bytes
 from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.pool import TargetPool
@@ -26,15 +26,18 @@ from consumer.ports.imports import Due, Far
 
 _OPEN = sql.SQL(OPEN_STATES)
 
-# Where reading stands that never began, whose topic was made anew, or whose log has let go of what was next. Others may
-# do the same at the same time.
+# Where reading stands that never began, whose topic was made anew, or whose log has let go of what was next. A topic
+# whose id is told now, or no more, is the same one. Others may do this at the same time.
 _BEGIN = """
 INSERT INTO headrace.imports AS i (group_name, topic, partition, topic_id, next_offset)
 SELECT %(group)s, * FROM unnest(%(topics)s::text[], %(partitions)s::int[], %(ids)s::text[], %(starts)s::bigint[])
 ORDER BY 2, 3
 ON CONFLICT (group_name, topic, partition) DO UPDATE
-SET topic_id = excluded.topic_id, next_offset = excluded.next_offset,
-    lost = i.lost + CASE WHEN i.topic_id = excluded.topic_id THEN excluded.next_offset - i.next_offset ELSE 0 END
+SET topic_id = excluded.topic_id, (next_offset, lost) = (
+    SELECT CASE WHEN same THEN greatest(i.next_offset, excluded.next_offset) ELSE excluded.next_offset END,
+        i.lost + CASE WHEN same THEN greatest(excluded.next_offset - i.next_offset, 0) ELSE 0 END
+    FROM (SELECT i.topic_id = excluded.topic_id OR %(none)s IN (i.topic_id, excluded.topic_id)) AS topic (same)
+)
 WHERE i.topic_id <> excluded.topic_id OR i.next_offset < excluded.next_offset
 """
 _CLAIM = """
@@ -124,6 +127,7 @@ class PostgresImports:
         values = {
             "group": self._group,
             "seconds": seconds,
+            "none": NO_TOPIC_ID,
             "topics": [at.topic for at in spans],
             "partitions": [at.partition for at in spans],
             "ids": [span.topic_id for span in spans.values()],

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from consumer.core.failure import Failure, Transient
+from consumer.core.failure import Failure, HeadraceError
 from consumer.edges.postgres import changes, jobs, ledger, letters, moved, tallies, unapplied, workflows
 from consumer.edges.postgres.translate import translated
 from consumer.ports.refusals import ConnectionLost
@@ -21,7 +21,7 @@ _KEYS = 10_000
 
 
 def prune(connection: psycopg.Connection, group: str, keep: Retention) -> Pruned:
-    """Delete a bounded part of it; what fails of one kind keeps no other. Raises ConnectionLost."""
+    """Delete a bounded part of it; whatever fails of one kind keeps no other. Raises ConnectionLost."""
     closed = keep.closed_letters
     kinds: dict[str, Callable[[], bool]] = {
         "ledger": lambda: ledger.prune(connection, group, keep.ledger, _BATCHES) == _BATCHES,
@@ -41,7 +41,7 @@ def prune(connection: psycopg.Connection, group: str, keep: Retention) -> Pruned
                 more |= delete()
         except ConnectionLost:
             raise
-        except Transient as error:
+        except HeadraceError as error:
             failures.append(error.failure)
     return Pruned(more=more, failures=tuple(failures))
 
