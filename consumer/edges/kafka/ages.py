@@ -17,7 +17,7 @@ _LEAST = 1
 
 
 class KafkaAges:
-    """Implements `consumer.ports.topics.LogAges`, with a client that is in no group and lives for one question."""
+    """Implements `consumer.ports.topics.LogAges`, with a client that is no member and lives for one question."""
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
@@ -49,7 +49,8 @@ class KafkaAges:
             **reading_config(self._settings),
             # it is closed while more is on its way, which the client would warn of
             "log_level": 3,
-            "group.id": f"{self._settings.group}.ages",
+            # as in `Pieces`
+            "group.id": self._settings.group,
             "enable.auto.commit": False,
             "auto.offset.reset": reset,
             "enable.partition.eof": True,

@@ -29,7 +29,7 @@ class KafkaDeadTopics:
         self._settings = settings
         self._wanted = tuple(topics)
         self._admin = Admin(settings)
-        self._pieces = Pieces(settings, "imports")
+        self._pieces = Pieces(settings)
         self._wait = min(settings.request_timeout, _LONGEST)
 
     def spans(self) -> Mapping[TopicPartition, Span]:

@@ -12,10 +12,10 @@ from consumer.edges.kafka.pieces import Pieces
 
 
 class KafkaOrigins:
-    """Implements `consumer.ports.topics.Origins`, with a client of its own that is in no group."""
+    """Implements `consumer.ports.topics.Origins`, with a client of its own that is no member of the group."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._pieces = Pieces(settings, "origins")
+        self._pieces = Pieces(settings)
 
     def fetch(self, ref: RecordRef) -> Record | None:
         piece = self.read(OffsetRange(ref.at, ref.offset, ref.offset + 1), 1)

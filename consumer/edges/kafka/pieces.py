@@ -1,4 +1,4 @@
-"""Records of one partition from an offset on, read when asked for, by a client that is in no group."""
+"""Records of one partition from an offset on, read when asked for, by a client that is no member of the group."""
 
 import time
 from collections.abc import Iterator
@@ -21,11 +21,10 @@ _NOT_THERE = (KafkaError._PARTITION_EOF, KafkaError._AUTO_OFFSET_RESET)
 
 
 class Pieces:
-    """Reads; used by one thread. `name`: what of the group's is read, as the cluster sees it."""
+    """Reads; used by one thread."""
 
-    def __init__(self, settings: KafkaSettings, name: str) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._name = name
         self._client: Consumer | None = None
 
     def read(self, wanted: OffsetRange, most: int) -> tuple[list[Message], int] | None:
@@ -76,7 +75,8 @@ class Pieces:
         if self._client is None:
             config = {
                 **reading_config(self._settings),
-                "group.id": f"{self._settings.group}.{self._name}",
+                # nothing is subscribed to or committed, but its coordinator is asked for: of another group not all may
+                "group.id": self._settings.group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",
