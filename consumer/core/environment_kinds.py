@@ -19,6 +19,13 @@ ENVIRONMENT_KINDS = (
         "None, a new session is opened; if it comes again and again, look for what runs DISCARD or DEALLOCATE there.",
     ),
     kind(
+        "target.staging",
+        TRANSIENT,
+        "something on the target forbids temporary tables, in which rows are staged",
+        "Look for an event trigger that refuses CREATE TABLE or DROP TABLE, and have it let temporary ones be; "
+        "Headrace goes on by itself.",
+    ),
+    kind(
         "target.pool",
         TRANSIENT,
         "no session for a short question was free in time",

@@ -20,7 +20,9 @@ _SQLSTATE = """\
 The longest prefix counts: the whole code, then its first three characters, then its class. A state that is not listed
 is `table.unknown`, or `record.trigger` if it arose in code of the target, such as a trigger. What stands for a server
 in trouble is `table.trigger` if a `RAISE` of such code chose it, or if it stands for a session that is over and this
-one goes on. Before a refusal is believed the catalog is read anew and the batch is tried once more."""
+one goes on. Where staging tables are made or dropped no record is at fault: what code of the target raises there is
+`target.staging`, but for what is waited for anyway. Before a refusal is believed the catalog is read anew and the batch
+is tried once more."""
 _KAFKA = """\
 Credentials that are refused are `kafka.refused`, other fatal errors `kafka.fatal`, and what is not listed
 `kafka.away`."""

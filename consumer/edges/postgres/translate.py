@@ -29,6 +29,8 @@ _UNPREPARED, _REVALIDATES = ("26000", "42P05"), "RevalidateCachedQuery"
 # a table that is not there, or is already, where only staging tables are named
 _UNSTAGED = ("42P01", "42P07", "3F000")
 _STAGING = ("create staging", "drop staging", "empty staging", "divide staging", "stage rows")
+# the one of them that has to do with rows
+_OF_ROWS = "stage rows"
 # PL/pgSQL's RAISE; what such code passes on keeps the place where it arose
 _RAISE = "exec_stmt_raise"
 # what looks for refused rows is our own code
@@ -64,6 +66,8 @@ def _failure(error: psycopg.Error, operation: str, table: TableName | None) -> H
         # the severity is translated, its copy is not
         ended=said.severity_nonlocalized != "ERROR",
     )
+    if _rowless(operation):
+        kind = _of_staging(kind, in_code=in_code)
     failure = failed(kind, "postgres", operation, _detail(error, state, table, in_code=in_code), code=state)
     return _raisable(kind, failure if in_code else blaming(failure, _path(said.column_name)), table)
 
@@ -75,6 +79,20 @@ def _spoilt(state: str, function: str | None, operation: str) -> bool:
         or (state == "0A000" and function == _REVALIDATES)
         or (state in _UNSTAGED and operation in _STAGING)
     )
+
+
+def _rowless(operation: str) -> bool:
+    """Whether it makes, drops, empties or divides staging tables: no record is at fault for that, nor its table."""
+    return operation in _STAGING and operation != _OF_ROWS
+
+
+def _of_staging(kind: FailureKind, *, in_code: bool) -> FailureKind:
+    """The kind where there are no rows: what code of the target's raises there, as an event trigger, forbids tables."""
+    if kind.scope is Scope.ENVIRONMENT:
+        return kind
+    if in_code:
+        return KINDS["target.staging"]
+    return KINDS["table.unknown"] if kind.scope is Scope.RECORD else kind
 
 
 def _in_code(context: str) -> bool:
@@ -91,7 +109,7 @@ def _raisable(kind: FailureKind, failure: Failure, table: TableName | None) -> H
         return TableFault(failure, table)
     if kind is KINDS["target.connection"]:
         return ConnectionLost(failure)
-    if table is not None and may_be_the_tables(failure):
+    if table is not None and may_be_the_tables(failure) and not _rowless(failure.operation):
         return TableBusy(failure, table)
     return Transient(failure) if kind.type is ErrorType.TRANSIENT else Persistent(failure)
 
