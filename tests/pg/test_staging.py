@@ -1,7 +1,6 @@
 """Writes of one batch whose columns are alike are staged in one table, and each table gets its own rows."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import polars as pl
 import psycopg
@@ -12,7 +11,7 @@ from consumer.core.failure import Transient
 from consumer.core.sizer import TOO_MUCH
 from consumer.core.target import TableName
 from consumer.core.writes import Action, Origins, StagedColumn, TableWrite
-from consumer.edges.postgres.staging import MOST, MOST_AT_ONCE, Staging
+from consumer.edges.postgres.staging import Staging
 from consumer.reading.handover import Moved, Notice
 from tests.pg.applying import Applying
 from tests.pg.conftest import Catalogs, Sinks
@@ -89,25 +88,6 @@ def mine(session: psycopg.Connection) -> int:
     return int(session.execute(query).fetchall()[0][0])
 
 
-@contextmanager
-def drops(session: psycopg.Connection, schema: str) -> Iterator[Callable[[], list[int]]]:
-    """How many tables each statement drops meanwhile."""
-    session.execute(
-        """
-        CREATE TABLE {s}.drops (tables bigint);
-        CREATE FUNCTION {s}.note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
-            INSERT INTO {s}.drops
-            SELECT count(*) FROM pg_event_trigger_dropped_objects() WHERE object_type = 'table';
-        END $$;
-        CREATE EVENT TRIGGER {s}_note ON sql_drop EXECUTE FUNCTION {s}.note()
-        """.replace("{s}", schema).encode()
-    )
-    try:
-        yield lambda: [tables for (tables,) in session.execute(f"SELECT tables FROM {schema}.drops").fetchall()]
-    finally:
-        session.execute(f"DROP EVENT TRIGGER {schema}_note")
-
-
 def test_each_table_gets_its_own_rows(
     session: psycopg.Connection, applying: Applying, tables: dict[str, TableName]
 ) -> None:
@@ -180,16 +160,3 @@ def test_updates_of_very_many_sets_of_columns_are_too_much_for_one_batch(session
 
     assert refused.value.failure.kind in TOO_MUCH
     assert mine(session) == 0
-
-
-def test_what_a_batch_of_many_sets_of_columns_left_is_dropped_in_parts(
-    session: psycopg.Connection, schema: str
-) -> None:
-    """A server may not have room for the locks of all at once, and then a session could never be rid of them."""
-    staging = Staging(session)
-    staging.prepare(updates(MOST_AT_ONCE))
-    with drops(session, schema) as dropped:
-        staging.prepare(updates(1))
-
-    assert mine(session) == MOST
-    assert max(dropped()) <= MOST

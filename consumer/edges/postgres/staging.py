@@ -5,8 +5,9 @@ to stage hundreds of rows. Each is a range of places in it then. Writes whose ro
 each.
 """
 
-from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Collection, Sequence
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
@@ -19,11 +20,22 @@ from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.translate import translated
 
-MOST = 64
-"""How many outlive a batch, and how many one statement drops: each costs the server some locks."""
-
 MOST_AT_ONCE = 512
-"""How many one batch may have: a server's table of locks has room for some thousand, for all of its sessions."""
+"""How many one batch may have: a server's table of locks has room for some thousand, for all of its sessions.
+
+As many are kept: those that are made and dropped in turns cost its catalogs a dozen rows each time, and more.
+"""
+
+MOST_DROPPED = 64
+"""How many one statement drops: each costs the server some locks."""
+
+MOST_USES = 1000
+"""How often one is filled. To empty it leaves a version of its row in the catalog, which nothing takes away while some
+session, replica or slot may still look at it, and through which each look at the table leads."""
+
+UNUSED = 3600.0
+"""Seconds after which one that no batch wants is dropped: nothing but its session can freeze what lies in it, and until
+then the server keeps what it knows of all transactions since."""
 
 # the actions whose writes may lie in one table
 _SHARING = frozenset({Action.DELETE, Action.UPSERT, Action.INSERT})
@@ -54,12 +66,34 @@ class Staged:
     floor: int | None = None
 
 
-class Staging:
-    """The staging tables of one session; at most `MOST` outlive a batch."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A staging table: how many batches it was handed to, and when the last time."""
 
-    def __init__(self, connection: psycopg.Connection) -> None:
+    name: str
+    uses: int = 0
+    used: float = 0.0
+
+
+class Staging:
+    """The staging tables of one session.
+
+    They outlive a batch: at most MOST_AT_ONCE of them, each for `most_uses` batches, and for UNUSED seconds of `clock`
+    without one.
+    """
+
+    def __init__(
+        self,
+        connection: psycopg.Connection,
+        *,
+        most_uses: int = MOST_USES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._connection = connection
-        self._tables: OrderedDict[Signature, str] = OrderedDict()
+        self._most_uses = most_uses
+        self._clock = clock
+        # those that were used last stand at the end
+        self._tables: dict[Signature, _Kept] = {}
         self._made = 0
 
     def prepare(self, stages: Sequence[Sequence[TableWrite]], alone: Collection[TableName] = ()) -> list[list[Staged]]:
@@ -73,13 +107,13 @@ class Staging:
         wanted = {signature: write for stage in signed for signature, write in stage}
         if len(wanted) > MOST_AT_ONCE:
             raise Transient(_too_many(len(wanted)))
-        self._make_room(wanted)
+        now = self._clock()
+        self._make_room(wanted, now)
         for signature, write in wanted.items():
-            if signature not in self._tables:
-                self._create(signature, write)
-            self._tables.move_to_end(signature)
+            kept = self._tables.pop(signature, None) or self._created(write)
+            self._tables[signature] = replace(kept, uses=kept.uses + 1, used=now)
         return [
-            [Staged(write, name := self._tables[signature], _identifier(name)) for signature, write in stage]
+            [Staged(write, name := self._tables[signature].name, _identifier(name)) for signature, write in stage]
             for stage in signed
         ]
 
@@ -122,24 +156,26 @@ class Staging:
         places = {0: _BEGINNING, **dict(self._connection.execute(_BORDERS.format(table), (ends,)).fetchall())}
         return [_PART.format(table, *(sql.Literal(places[end]) for end in pair)) for pair in pairwise(ends)]
 
-    def _create(self, signature: Signature, write: TableWrite) -> None:
+    def _created(self, write: TableWrite) -> _Kept:
         self._made += 1
         name = f"headrace_{self._made}"
         with translated("create staging", write.table):
             self._connection.execute(_definition(name, write))
-        self._tables[signature] = name
+        return _Kept(name)
 
-    def _make_room(self, wanted: Collection[Signature]) -> None:
-        """Drop the tables longest unused, so that at most MOST (or all that one batch needs) are kept."""
-        new = sum(1 for signature in wanted if signature not in self._tables)
-        surplus = len(self._tables) + new - MOST
-        self._drop([signature for signature in self._tables if signature not in wanted][: max(0, surplus)])
+    def _make_room(self, wanted: Collection[Signature], now: float) -> None:
+        """Drop what is worn or was not used for long, and those longest unused where there would be too many."""
+        self._drop([signature for signature, kept in self._tables.items() if kept.uses >= self._most_uses])
+        others = {signature: kept.used for signature, kept in self._tables.items() if signature not in wanted}
+        surplus = len(others) + len(wanted) - MOST_AT_ONCE
+        old = sum(now - used > UNUSED for used in others.values())
+        self._drop([*others][: max(surplus, old)])
 
     def _drop(self, old: Sequence[Signature]) -> None:
         """Drop some of them, a part at a time: what is gone is forgotten, though the next part may fail."""
-        for start in range(0, len(old), MOST):
-            part = old[start : start + MOST]
-            names = sql.SQL(", ").join(_identifier(self._tables[signature]) for signature in part)
+        for start in range(0, len(old), MOST_DROPPED):
+            part = old[start : start + MOST_DROPPED]
+            names = sql.SQL(", ").join(_identifier(self._tables[signature].name) for signature in part)
             with translated("drop staging"):
                 self._connection.execute(sql.SQL("DROP TABLE {}").format(names))
             for signature in part:
