@@ -12,6 +12,7 @@ import structlog
 from consumer.binding.gates import Cannot
 from consumer.core.failure import Failure, Persistent, Transient, told
 from consumer.core.framing import Datum, elsewhere, expected, foreign, said_by
+from consumer.core.kinds import KINDS
 from consumer.core.runs import Run
 from consumer.core.schema_ref import Foreign, SchemaRef, Space
 from consumer.ports.bindings import Catalog
@@ -73,7 +74,7 @@ class Schemas:
         self._known |= fetched
         self._remember(fetched)
         if left := new - fetched.keys():
-            kept = self._recalled(left)
+            kept = self._recalled({ref for ref in left if _may_be_kept(refused.get(ref))})
             self._known |= kept
             self._refuse({ref: failure for ref, failure in refused.items() if ref not in kept})
             if away is not None and left - kept.keys() - refused.keys():
@@ -211,3 +212,8 @@ _NO_KEY = (
     "Give the source table a primary key, or set message.key.columns on the connector, to columns of the table's "
     "replica identity."
 )
+
+
+def _may_be_kept(refused: Failure | None) -> bool:
+    """Whether what was kept of an id counts: the registry has not said what else it is."""
+    return refused is None or refused.kind == KINDS["record.schema_unknown"].name

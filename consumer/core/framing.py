@@ -53,7 +53,9 @@ def framed_id(frame: bytes) -> int | None:
     """The schema id in a frame, or None where it is none."""
     if len(frame) != FRAME or frame[0] != MAGIC or frame[1:] == _NO_ID:
         return None
-    return int.from_bytes(frame[1:], "big")
+    number = int.from_bytes(frame[1:], "big")
+    # registries count up to there, and say of more that there is no such path
+    return number if number <= _MOST else None
 
 
 def in_front(space: Space, raw: bytes) -> SchemaRef | None:
@@ -84,7 +86,7 @@ def in_headers(part: str, headers: Sequence[Header]) -> SchemaRef | Foreign | No
 
 def _confluent(raw: bytes) -> SchemaRef | None:
     number = int.from_bytes(raw[1:], "big")
-    if (raw[:1], len(raw) - 1) == (b"\0", _ID) and number:
+    if (raw[:1], len(raw) - 1) == (b"\0", _ID) and 0 < number <= _MOST:
         return SchemaRef(Space.IDS, number)
     return SchemaRef(Space.GUIDS, number) if (raw[:1], len(raw) - 1) == (b"\1", _GUID) else None
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
+import pytest
 
+from consumer.core.failure import Transient
 from consumer.core.writes import TableWrite
-from consumer.edges.postgres.staging import MOST_AT_ONCE, MOST_DROPPED, UNUSED, Staging
+from consumer.edges.postgres.staging import MOST_AT_ONCE, MOST_DROPPED, MOST_KEPT, UNUSED, Staging
 from tests.pg.test_staging import mine, updates
 
 
@@ -50,6 +52,21 @@ def drops(session: psycopg.Connection, schema: str) -> Iterator[Callable[[], lis
         yield lambda: [tables for (tables,) in session.execute(f"SELECT tables FROM {schema}.drops").fetchall()]
     finally:
         session.execute(f"DROP EVENT TRIGGER {schema}_note")
+
+
+@contextmanager
+def frozen(session: psycopg.Connection, schema: str) -> Iterator[None]:
+    """No table may be made or dropped meanwhile."""
+    session.execute(
+        f"CREATE FUNCTION {schema}.freeze() RETURNS event_trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'frozen'; END $$;"
+        f"CREATE EVENT TRIGGER {schema}_freeze ON ddl_command_start WHEN TAG IN ('CREATE TABLE', 'DROP TABLE')"
+        f" EXECUTE FUNCTION {schema}.freeze()".encode()
+    )
+    try:
+        yield
+    finally:
+        session.execute(f"DROP EVENT TRIGGER {schema}_freeze".encode())
 
 
 def test_many_staging_tables_in_turns_are_made_once(session: psycopg.Connection) -> None:
@@ -103,19 +120,40 @@ def test_a_staging_table_that_nobody_wants_is_dropped(session: psycopg.Connectio
     assert oids(session) == left
 
 
-def test_no_more_are_kept_than_one_batch_may_have(session: psycopg.Connection) -> None:
+def test_no_more_than_some_stay_from_batch_to_batch(session: psycopg.Connection) -> None:
     """Those that were used last."""
     staging = Staging(session)
-    (writes,) = updates(MOST_AT_ONCE + 10)
-    first, others = writes[:MOST_AT_ONCE], writes[MOST_AT_ONCE:]
+    (writes,) = updates(MOST_KEPT + 10)
+    first, others = writes[:MOST_KEPT], writes[MOST_KEPT:]
     use(session, staging, first[:1])
     before = oids(session)
     use(session, staging, first[1:])
     use(session, staging, first[:1])
     use(session, staging, others)
 
-    assert mine(session) == MOST_AT_ONCE
+    assert mine(session) == MOST_KEPT
     assert before < oids(session)
+
+
+def test_worn_ones_and_unused_ones_stay_where_none_may_be_dropped(session: psycopg.Connection, schema: str) -> None:
+    """Or made: a batch that has what it needs goes on."""
+    clock = Clock()
+    staging = Staging(session, most_uses=2, clock=clock)
+    (one, other), (_, _, third) = updates(2)[0], updates(3)[0]
+    use(session, staging, [one, other])
+    before = oids(session)
+    with frozen(session, schema):
+        for _ in range(5):
+            use(session, staging, [one])
+        clock.now += UNUSED + 1
+        use(session, staging, [one])
+        assert oids(session) == before
+        with pytest.raises(Transient):
+            use(session, staging, [third])
+    clock.now += UNUSED + 1
+    for _ in range(2):
+        use(session, staging, [one])
+    assert len(oids(session)) == 1
 
 
 def test_what_nobody_wants_any_more_is_dropped_in_parts(session: psycopg.Connection, schema: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from consumer.binding.known import KnownBindings
 from consumer.core.frames import Frames
-from consumer.core.framing import in_headers, told_id
+from consumer.core.framing import MAGIC, framed_id, in_headers, told_id
 from consumer.core.plan import Plan
 from consumer.core.policy import Policy
 from consumer.core.records import Header, Slice
@@ -75,6 +75,7 @@ SAID: Mapping[str, tuple[Sequence[Header], SchemaRef | str | None]] = {
     ),
     "an artifact's name": ([("apicurio.value.artifactId", b"orders")], "record.framing name of a schema"),
     "no id": ([("__value_schema_id", None)], "record.framing __value_schema_id"),
+    "more than a registry counts to": ([("__value_schema_id", b"\0\x80\0\0\0")], "record.framing __value_schema_id"),
     "an id of zero": ([("__value_schema_id", bytes(5))], "record.framing __value_schema_id"),
     "a GUID cut short": ([("__value_schema_id", GUID_HEADER[:-1])], "record.framing __value_schema_id"),
     "a GUID with more behind it": ([("__value_schema_id", GUID_HEADER + b"\0")], "record.framing __value_schema_id"),
@@ -84,6 +85,12 @@ SAID: Mapping[str, tuple[Sequence[Header], SchemaRef | str | None]] = {
     "the greatest": ([("apicurio.value.contentId", long((1 << 31) - 1))], SchemaRef(Space.CONTENT_IDS, (1 << 31) - 1)),
     "a negative one": ([("apicurio.value.contentId", b"\xff" * 8)], "record.framing contentId"),
 }
+
+
+@pytest.mark.parametrize(("number", "found"), [(1, 1), ((1 << 31) - 1, (1 << 31) - 1), (1 << 31, None), (0, None)])
+def test_an_id_in_front_is_one_that_a_registry_may_have(number: int, found: int | None) -> None:
+    """Of others it says that there is no such path, which would be waited for."""
+    assert framed_id(bytes([MAGIC]) + number.to_bytes(4, "big")) == found
 
 
 @pytest.mark.parametrize(("headers", "said"), SAID.values(), ids=SAID)

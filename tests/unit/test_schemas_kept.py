@@ -107,6 +107,23 @@ def test_what_was_kept_is_taken_where_the_registry_answers_404(
         assert schemas.text(value_of(run)) == text(7)
 
 
+def test_what_was_kept_does_not_count_where_the_registry_says_what_else_an_id_is(
+    server: Server, registry: HttpRegistry
+) -> None:
+    """As one does that was made anew and counts from one on again."""
+    kept = Kept()
+    (run,) = runs_of([7])
+    with closing(Schemas(registry, kept, 0.0)) as before:
+        before.learn([run])
+    server.answer = lambda number: (200, json.dumps({"schema": "syntax", "schemaType": "PROTOBUF"}))
+
+    with closing(Schemas(registry, kept, 60.0)) as schemas:
+        schemas.learn([run])
+        with pytest.raises(Persistent) as caught:
+            schemas.text(value_of(run))
+    assert caught.value.failure.kind == "record.format"
+
+
 def test_an_id_that_nobody_knows_is_the_record_s_fault_beside_those_that_are_kept(
     server: Server, registry: HttpRegistry
 ) -> None:

@@ -12,18 +12,27 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 import psycopg
+import structlog
 from psycopg import sql
 
-from consumer.core.failure import Failure, Transient, failed
+from consumer.core.failure import Failure, HeadraceError, Transient, failed, told
 from consumer.core.kinds import KINDS
 from consumer.core.target import TableName
 from consumer.core.writes import Action, TableWrite
 from consumer.edges.postgres.translate import translated
+from consumer.ports.refusals import ConnectionLost
+
+log = structlog.get_logger("headrace.target")
 
 MOST_AT_ONCE = 512
 """How many one batch may have: a server's table of locks has room for some thousand, for all of its sessions.
 
-As many are kept: those that are made and dropped in turns cost its catalogs a dozen rows each time, and more.
+"""
+
+MOST_KEPT = 128
+"""How many stay from batch to batch, or as many as the last one had: those that are made and dropped in turns cost the
+server's catalogs a dozen rows each time, and more. At the session's end the server drops all of them at once, with some
+locks for each.
 """
 
 MOST_DROPPED = 64
@@ -78,7 +87,7 @@ class _Kept:
 class Staging:
     """The staging tables of one session.
 
-    They outlive a batch: at most MOST_AT_ONCE of them, each for `most_uses` batches, and for UNUSED seconds of `clock`
+    They outlive a batch: MOST_KEPT of them, each for `most_uses` batches, and for UNUSED seconds of `clock`
     without one.
     """
 
@@ -111,6 +120,8 @@ class Staging:
         self._make_room(wanted, now)
         for signature, write in wanted.items():
             kept = self._tables.pop(signature, None) or self._created(write)
+            if kept.uses >= self._most_uses:
+                kept = self._renewed(kept, write)
             self._tables[signature] = replace(kept, uses=kept.uses + 1, used=now)
         return [
             [Staged(write, name := self._tables[signature].name, _identifier(name)) for signature, write in stage]
@@ -163,13 +174,34 @@ class Staging:
             self._connection.execute(_definition(name, write))
         return _Kept(name)
 
+    def _renewed(self, worn: _Kept, write: TableWrite) -> _Kept:
+        """Another one in its place; the same where the target lets none be made or dropped now."""
+        try:
+            new = self._created(write)
+            with translated("drop staging"):
+                self._connection.execute(sql.SQL("DROP TABLE {}").format(_identifier(worn.name)))
+        except ConnectionLost:
+            raise
+        except HeadraceError as error:
+            log.info("a worn staging table is kept", **told(error.failure))
+            return replace(worn, uses=0)
+        return new
+
     def _make_room(self, wanted: Collection[Signature], now: float) -> None:
-        """Drop what is worn or was not used for long, and those longest unused where there would be too many."""
-        self._drop([signature for signature, kept in self._tables.items() if kept.uses >= self._most_uses])
+        """Drop those longest unused where there would be too many, and what was not used for long, if it can be."""
         others = {signature: kept.used for signature, kept in self._tables.items() if signature not in wanted}
-        surplus = len(others) + len(wanted) - MOST_AT_ONCE
-        old = sum(now - used > UNUSED for used in others.values())
-        self._drop([*others][: max(surplus, old)])
+        surplus = max(0, len(others) + len(wanted) - max(MOST_KEPT, len(wanted)))
+        self._drop([*others][:surplus])
+        old = [signature for signature in [*others][surplus:] if now - others[signature] > UNUSED]
+        try:
+            self._drop(old)
+        except ConnectionLost:
+            raise
+        except HeadraceError as error:
+            log.info("unused staging tables are kept", **told(error.failure))
+            # looked at again as late as if they had been used
+            for signature in self._tables.keys() & old:
+                self._tables[signature] = replace(self._tables[signature], used=now)
 
     def _drop(self, old: Sequence[Signature]) -> None:
         """Drop some of them, a part at a time: what is gone is forgotten, though the next part may fail."""
