@@ -104,7 +104,7 @@ def questions(known: Mapping[str, int], large: str) -> Iterator[Question]:
                  f"/positions/outlook?topic={TOPICS[3]}&partition=0&to=latest", "/schema-changes",
                  f"/searches/{at['search']}", "/settings", "/tables", "/workers", "/workflow-tables", "/workflows",
                  f"/workflows/{at['comparison']}", f"/workflows/{at['comparison']}/keys",
-                 f"/workflows/{at['comparison']}/repair"):  # fmt: skip
+                 f"/workflows/{at['comparison']}/repair", f"/workflows/{at['comparison']}/rows"):  # fmt: skip
         yield Question(path=API + path)
     yield Question(path=f"{API}/letter-facets", query={"table": "public.t7"})
     yield Question(path=f"{API}/letter-export", query={"table": "public.t7", "state": "replaying"})
