@@ -13,6 +13,7 @@ from psycopg import sql
 from consumer.core.evolution import Follow
 from consumer.core.target import TableName
 from consumer.edges.breaker import CircuitBreaker
+from consumer.edges.postgres.imports import PostgresImports
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.migrate import migrate
 from consumer.edges.postgres.pool import PoolLimits, TargetPool
@@ -22,6 +23,7 @@ from consumer.stack.options import TARGET, StackOptions
 from consumer.stack.progress import Terminal
 from consumer.stack.stack import Stack
 from tests.pg.following import EVERYTHING, Follower, Scene, Source
+from tests.pg.importing import Reading
 from tests.pg.landing import Landing
 from tests.pg.later import later
 from tests.pg.lettered import States, letters
@@ -206,3 +208,9 @@ def bad(session: psycopg.Connection, sink: PostgresSink, word_table: TableName, 
 def states(session: psycopg.Connection, group: str) -> States:
     """Offset and first character of each letter's state."""
     return lambda: "".join(f"{offset}{state[0]}" for offset, state, _ in letters(session, group))
+
+
+@pytest.fixture
+def reading(session: psycopg.Connection, pools: Pools, group: str) -> Reading:
+    """Of dead letters, of which nothing was read yet; up to a kilobyte is kept with a letter."""
+    return Reading(session, PostgresImports(pools(), group, 1024), group)

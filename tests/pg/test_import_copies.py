@@ -9,7 +9,6 @@ from consumer.core.failure import Persistent
 from consumer.core.foreign import Stored
 from consumer.core.records import RecordRef
 from consumer.core.search import Ending
-from consumer.edges.postgres.imports import PostgresImports
 from consumer.edges.postgres.sink import PostgresSink
 from dlq.actions import discard
 from dlq.headers import encode
@@ -17,12 +16,6 @@ from tests.pg.conftest import Pools
 from tests.pg.importing import DEAD, ORIGIN, Reading, connect, dead
 from tests.pg.unplaced import OLD, OTHER, Scene, first_row
 from tests.unit.test_headers import HEAD
-
-
-@pytest.fixture
-def reading(session: psycopg.Connection, pools: Pools, group: str) -> Reading:
-    """Nothing was read yet; up to a kilobyte is kept with a letter."""
-    return Reading(session, PostgresImports(pools(), group, 1024), group)
 
 
 @pytest.fixture

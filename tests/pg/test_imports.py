@@ -11,19 +11,11 @@ import pytest
 from consumer.core.failure import HeadraceError
 from consumer.core.foreign import Stored
 from consumer.core.records import NO_TOPIC_ID, OffsetRange, RecordRef
-from consumer.edges.postgres.imports import PostgresImports
 from dlq.actions import discard
 from dlq.history import whole
 from dlq.letters import page
 from dlq.selection import Selection
-from tests.pg.conftest import Pools
 from tests.pg.importing import DEAD, ORIGIN, TOLD, Reading, connect, dead, spring
-
-
-@pytest.fixture
-def reading(session: psycopg.Connection, pools: Pools, group: str) -> Reading:
-    """Nothing was read yet; up to a kilobyte is kept with a letter."""
-    return Reading(session, PostgresImports(pools(), group, 1024), group)
 
 
 def test_letters_and_how_far_was_read_are_one(reading: Reading, session: psycopg.Connection, group: str) -> None:

@@ -6,7 +6,6 @@ import pytest
 from consumer.core.modes import Mode, OnTruncate
 from consumer.core.records import RecordRef
 from consumer.core.search import Ending
-from consumer.edges.postgres.imports import PostgresImports
 from consumer.edges.postgres.sink import PostgresSink
 from dlq.actions import discard, replay
 from dlq.edit import edit
@@ -16,12 +15,6 @@ from dlq.selection import Selection
 from tests.pg.conftest import Pools
 from tests.pg.importing import ORIGIN, Reading, connect, dead
 from tests.pg.unplaced import CUT, OLD, OTHER, PARTIAL, WHOLE, Change, Scene, first_row, row
-
-
-@pytest.fixture
-def reading(session: psycopg.Connection, pools: Pools, group: str) -> Reading:
-    """Nothing was read yet; up to a kilobyte is kept with a letter."""
-    return Reading(session, PostgresImports(pools(), group, 1024), group)
 
 
 @pytest.fixture
