@@ -19,17 +19,18 @@ from dlq.source_again import Channel
 MOST_KEYS = 20_000
 """Most rows that are asked for at once."""
 
-# by what was found of each table last in the workflow
-_KEYS = """
-SELECT s.subject ->> 'table', s.progress ->> 'source', s.progress -> 'key', k.key, k.verdict
-FROM headrace.differing_keys k
-JOIN headrace.workflows w ON w.id = k.workflow_id AND w.group_name = %s
-JOIN headrace.workflow_steps s ON s.workflow_id = k.workflow_id AND s.number = k.step
-WHERE k.workflow_id = %s AND k.verdict IN ('missing', 'different', 'extra') AND NOT EXISTS (
+# what was found of each table last in the workflow
+_STEPS = """
+SELECT s.number, s.subject ->> 'table', s.progress ->> 'source', s.progress -> 'key'
+FROM headrace.workflows w JOIN headrace.workflow_steps s ON s.workflow_id = w.id
+WHERE w.group_name = %s AND w.id = %s AND NOT EXISTS (
     SELECT FROM headrace.workflow_steps l
     WHERE l.workflow_id = s.workflow_id AND l.act = s.act AND l.subject = s.subject AND l.number > s.number
 )
-ORDER BY k.step, k.key LIMIT %s
+"""
+_KEYS = """
+SELECT step, key, verdict FROM headrace.differing_keys
+WHERE workflow_id = %s AND step = ANY(%s) AND verdict IN ('missing', 'different', 'extra') ORDER BY step, key LIMIT %s
 """
 
 
@@ -61,15 +62,18 @@ class RepairDesk:
 
     def _looked(self, number: int) -> tuple[Repair, list[bytes]]:
         with translated("read differing keys"):
-            rows = self.connection.execute(_KEYS, (self.group, number, MOST_KEYS + 1)).fetchall()
+            found = self.connection.execute(_STEPS, (self.group, number)).fetchall()
+            steps = {step: (table, source, columns) for step, table, source, columns in found}
+            rows = self.connection.execute(_KEYS, (number, list(steps), MOST_KEYS + 1)).fetchall()
         if len(rows) > MOST_KEYS:
             raise Undecidable(f"more than {MOST_KEYS} rows differ; rebuild the table")
-        self._require_rows({row[0] for row in rows})
+        self._require_rows({steps[step][0] for step, _, _ in rows})
         wanted: dict[tuple[str, tuple[str, ...]], list[tuple[str, ...]]] = defaultdict(list)
         left: Counter[str] = Counter()
-        for _, source, columns, key, verdict in rows:
+        for step, key, verdict in rows:
             if verdict == "extra":
                 continue
+            _, source, columns = steps[step]
             try:
                 wanted[source, tuple(columns)].append(literals(columns, key))
             except Unquotable as why:
@@ -82,7 +86,7 @@ class RepairDesk:
         repair = Repair(
             keys=sum(map(len, wanted.values())),
             signals=len(signals),
-            extra=sum(row[4] == "extra" for row in rows),
+            extra=sum(verdict == "extra" for _, _, verdict in rows),
             left=dict(left),
         )
         return repair, signals

@@ -18,8 +18,8 @@ MOST_KEYS = 500
 _NUMBERS = frozenset({Meaning.INTEGER})
 _TEXTS = frozenset({Meaning.TEXT, Meaning.UUID, Meaning.ENUM})
 _LONGEST = 1000
-# what would need a word about the server's character set, or could end a line of its log
-_ODD = re.compile(r"[\x00-\x1f\x7f]")
+# what would need a word about the server's character set, could end a line of its log, or can't be sent
+_ODD = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 # what means something else in a regular expression of Java
 _SPECIAL = re.compile(r"([\\^$.|?*+()\[\]{}])")
 
@@ -93,7 +93,7 @@ def quoted(dialect: Dialect, column: str, value: str) -> str:
     """A text as a literal of the source's SQL. Raises Unquotable."""
     if len(value) > _LONGEST:
         raise Unquotable(f"key column {column} has more than {_LONGEST} characters")
-    if _ODD.search(value) or any("\ud800" <= char <= "\udfff" for char in value):
+    if _ODD.search(value):
         raise Unquotable(f"key column {column} has control characters")
     if "\\" not in value:
         return "'" + value.replace("'", "''") + "'"

@@ -1,5 +1,6 @@
 """The process: listens until it is told to end, and lets answers end first."""
 
+import gc
 import os
 import signal
 import socket
@@ -51,6 +52,9 @@ def serve(app: FastAPI, bound: socket.socket, ready: Callable[[], None]) -> None
 
     # uvicorn raises the signal once more when it has ended: by the handlers of before, nothing else would be closed
     before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    # what a start made stays, and the collector would walk all of it in the middle of answers
+    gc.collect()
+    gc.freeze()
     try:
         ready()
         server.run([bound])

@@ -243,7 +243,8 @@ def _are_right(results: Sequence[Result], scenario: str, size: int) -> bool:
 
 
 def _ratio(rate: float | None, other: Line | None) -> float | None:
-    return round(rate / other.rate, 2) if rate and other and other.rate else None
+    # three digits, so that nothing just below a goal is rounded up to it
+    return round(rate / other.rate, 3) if rate and other and other.rate else None
 
 
 def _line(contender: str, runs: Sequence[Result]) -> Line:

@@ -110,6 +110,18 @@ def test_a_batch_says_what_became_of_its_ranges_and_letters(desk: PostgresDesk, 
     assert desk.batch(newest.id + 1_000_000) is None
 
 
+def test_letters_of_a_batch_come_in_its_order_open_and_closed_up_to_a_bound(
+    session: psycopg.Connection, group: str, desk: PostgresDesk, landing: Landing
+) -> None:
+    """The first of them, whatever became of the second."""
+    landing.apply(*(("x", {"id": number}) for number in range(3)))
+    (batch,) = desk.batches(Page())
+    discard(session, group, [desk.letters_of(batch.id, 10)[1].id], NOTE.reason)
+    found = [(letter.offset, letter.state) for letter in desk.letters_of(batch.id, 10)]
+    assert found == [(0, "dead"), (1, "discarded"), (2, "dead")]
+    assert [letter.offset for letter in desk.letters_of(batch.id, 2)] == [0, 1]
+
+
 def test_what_is_retried_is_asked_of_its_owner_until_it_is_taken(
     desk: PostgresDesk, sink: PostgresSink, landing: Landing
 ) -> None:

@@ -3,6 +3,7 @@
 import psycopg
 from psycopg.rows import class_row
 
+from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.session import OWNER_LIVES
 from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Batch, Born, Checkpoint, Deed, Page, Position
@@ -30,13 +31,20 @@ LEFT JOIN headrace.positions p
   ON p.group_name = %(group)s AND p.topic = w.r ->> 0 AND p.partition = (w.r ->> 1)::int
 WHERE b.group_name = %(group)s AND b.id = %(id)s ORDER BY place
 """
-# an offset is in one applied batch, so its letter was born there
-_LETTERS = """
-SELECT l.id, l.state, l.kind, l.topic, l.partition, l."offset", l.table_name AS "table"
-FROM headrace.batches b, jsonb_array_elements(b.ranges) AS r
-JOIN headrace.letters l ON l.group_name = %(group)s AND l.topic = r ->> 0 AND l.partition = (r ->> 1)::int
-  AND l."offset" >= (r ->> 2)::bigint AND l."offset" < (r ->> 3)::bigint
-WHERE b.group_name = %(group)s AND b.id = %(id)s ORDER BY l.id LIMIT %(most)s
+# an offset is in one applied batch, so its letter was born there; open letters and closed ones have an index each
+_OF_RANGE = """
+(
+    SELECT l.id, l.state, l.kind, l.topic, l.partition, l."offset", l.table_name AS "table" FROM headrace.letters l
+    WHERE l.group_name = %(group)s AND l.topic = r ->> 0 AND l.partition = (r ->> 1)::int
+      AND l."offset" >= (r ->> 2)::bigint AND l."offset" < (r ->> 3)::bigint AND l.state {among} ({open})
+    ORDER BY l."offset" LIMIT %(most)s
+)"""
+_OF_RANGE_BY_STATE = " UNION ALL ".join(_OF_RANGE.format(among=each, open=OPEN_STATES) for each in ("IN", "NOT IN"))
+_LETTERS = f"""
+SELECT l.id, l.state, l.kind, l.topic, l.partition, l."offset", l."table"
+FROM headrace.batches b, jsonb_array_elements(b.ranges) WITH ORDINALITY AS w(r, place),
+    LATERAL ({_OF_RANGE_BY_STATE}) AS l
+WHERE b.group_name = %(group)s AND b.id = %(id)s ORDER BY w.place, l."offset", l.id LIMIT %(most)s
 """
 _POSITIONS = f"""
 SELECT p.topic, p.partition, p.next_offset, p.epoch, p.owner, p.stopped, p.wait_for, p.updated_at, p.again_at,
@@ -85,9 +93,9 @@ def checkpoints(connection: psycopg.Connection, group: str, number: int) -> list
 
 
 def letters_of(connection: psycopg.Connection, group: str, number: int, most: int) -> list[Born]:
-    """The letters of a batch's records, at most so many, whatever became of them."""
+    """The letters of a batch's records in its order, at most so many, whatever became of them."""
     with translated("read letters"), connection.cursor(row_factory=class_row(Born)) as cursor:
-        return cursor.execute(_LETTERS, {"group": group, "id": number, "most": most}).fetchall()
+        return cursor.execute(_LETTERS.encode(), {"group": group, "id": number, "most": most}).fetchall()
 
 
 def positions(
