@@ -32,6 +32,7 @@ class Applier:
         self._marks = shop.planner.marks
         self._binder = shop.binder
         self._flood = shop.flood
+        self._keys = shop.keys
         self._handover = handover
         self._holdings = holdings
         self._attempts = Attempts(sink, shop, handover, holdings, patience)
@@ -130,6 +131,7 @@ class Applier:
         self._marks.learn(self.patience.ask(self._sink.marks))
         say_grown(self._binder.spread({at.topic for at in ours if at.partition}))
         self._flood.forget(ours)
+        self._keys.learn(taken)
         self._holdings.begin(taken)
 
     def _look_around(self) -> None:

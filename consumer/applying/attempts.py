@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import structlog
 
 from consumer.applying.busy import Busy
-from consumer.applying.cuts import Step, first, without_flooded, without_letters, without_table
+from consumer.applying.cuts import Step, first, parted, without_flooded, without_letters, without_table
 from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
+from consumer.applying.key_turns import KeyTurns
 from consumer.applying.patience import Patience
 from consumer.applying.planning import Instead, planned
 from consumer.applying.recourse import Recourse
@@ -43,7 +44,8 @@ log = structlog.get_logger("headrace.apply")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
     """What the apply thread works with: plans, their bindings and schemas, what is refused too often, not taken in time
-    or refused for others' sake, and what becomes of letters that come back."""
+    or refused for others' sake, whose turn it is when keys have another id, and what becomes of letters that come back.
+    """
 
     planner: Planner
     binder: Binder
@@ -52,6 +54,7 @@ class Workshop:
     flood: FloodGuard
     busy: Busy
     dependents: Dependents
+    keys: KeyTurns
 
 
 class Attempts:
@@ -65,6 +68,7 @@ class Attempts:
         self._returns = shop.returns
         self._flood = shop.flood
         self._busy = shop.busy
+        self._keys = shop.keys
         self._handover = handover
         self._holdings = holdings
         self._patience = patience
@@ -143,7 +147,7 @@ class Attempts:
             plan = work.plan or planned(work, self._planner, self._binder, self._fetch, self._patience.beat)
             if flooded := self._flood.flooded(plan):
                 return without_flooded(work, plan, flooded)
-            plan = replace(plan, left_out=self._left_out) if self._left_out else plan
+            plan = self._in_turn(work, replace(plan, left_out=self._left_out) if self._left_out else plan)
             if (applied := self._committed(plan, work)) is not None:
                 self._applied(applied, work)
         except Instead as instead:
@@ -162,6 +166,27 @@ class Attempts:
         except Transient as error:
             return self._recourse.put_off(work, error, time.monotonic() - began)
         return []
+
+    def _in_turn(self, work: Work, plan: Plan) -> Plan:
+        """The plan, with the ids of keys that it brings. Raises Instead where partitions have to wait for others: what
+        is in front of such an id comes first then.
+        """
+        late = self._patience.ask(lambda: self._keys.late(plan))
+        if not late:
+            return self._keys.noted(plan)
+        starts = {piece.at: piece.offsets[0] for piece in work.slices if piece.at in late}
+        if behind := {at: offset for at, offset in late.items() if offset > starts[at]}:
+            raise Instead(parted(work, behind))
+        unknown = self._patience.ask(lambda: self._keys.unknown(late))
+        for at in unknown:
+            self._holdings.without_leader(at)
+        known = {at: offset for at, offset in late.items() if at not in unknown}
+        waits = self._patience.ask(lambda: self._keys.waits(known)) if known else {}
+        for at, others in waits.items():
+            self._holdings.wait(at, others)
+        if unknown or waits:
+            raise Instead([replace(work, plan=None)])
+        return self._keys.noted(plan)
 
     def _returned(self, work: Work) -> list[Step]:
         """Work on letters that came back; a partition that can't go on yet is taken again when it can."""
@@ -207,6 +232,7 @@ class Attempts:
         plan = applied.plan
         self._flood.passed(plan)
         self._busy.passed(plan, applied.seconds)
+        self._keys.passed(plan)
         self._evolved(plan)
         self._holdings.went_on(piece.at for piece in plan.slices)
         self._handover.tell(Moved({piece.at: piece.end for piece in plan.slices}))

@@ -1,5 +1,6 @@
 """What is left of a batch when it has to be made smaller, or something is left out of it. Its plan is made anew."""
 
+from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -93,9 +94,15 @@ def first(work: Work, count: int) -> Work:
 def before(slices: Sequence[Slice], ref: RecordRef) -> tuple[Slice, ...]:
     """The batch cut so that the record's partition ends in front of it."""
     return tuple(
-        piece.head(sum(1 for offset in piece.offsets if offset < ref.offset)) if piece.at == ref.at else piece
-        for piece in slices
+        piece.head(bisect_left(piece.offsets, ref.offset)) if piece.at == ref.at else piece for piece in slices
     )
+
+
+def parted(work: Work, offsets: Mapping[TopicPartition, int]) -> list[Step]:
+    """A batch in which these partitions end in front of these offsets, and what that leaves of them."""
+    counts = {piece.at: bisect_left(piece.offsets, offsets.get(piece.at, piece.end)) for piece in work.slices}
+    heads = [piece.head(counts[piece.at]) for piece in work.slices]
+    return [work.part(heads), work.part(piece.tail(counts[piece.at]) for piece in work.slices if piece.at in offsets)]
 
 
 def reconsidered(refused: Mapping[RecordRef, Failure], found: Reconsider) -> dict[RecordRef, Failure]:

@@ -52,7 +52,8 @@ class Dependents:
         new = sorted(at for at, start in places.items() if self._waited.get(at) != start)
         if not new:
             return {}
-        found = self._barriers(new, self._relied_on({at: operations[at] for at in new}))
+        relied_on = self._relied_on({at: operations[at] for at in new})
+        found = barriers(self._sink, self._offsets, {at: relied_on[at.topic] for at in new})
         self._waited |= {at: places[at] for at in found}
         return found
 
@@ -65,22 +66,27 @@ class Dependents:
                 found[topic] |= set(others)
         return found
 
-    def _barriers(
-        self, partitions: Sequence[TopicPartition], relied_on: Mapping[str, Collection[str]]
-    ) -> dict[TopicPartition, dict[TopicPartition, int]]:
-        stored = self._sink.stored()
-        positions = {position.at: position.next_offset for position in stored}
-        waits = {position.at: set(waiting.unpassed(position.at, position.wait_for, positions)) for position in stored}
-        asked = {topic for others in relied_on.values() for topic in others}
-        # what is not read any more would be waited for for ever
-        read = self._offsets.matching() & positions.keys()
-        # what nobody can tell the end of is not waited for: all tables would stand until somebody can
-        ends = self._offsets.known_ends([at for at in read if at.topic in asked])
-        behind = {at: end for at, end in ends.items() if positions[at] < end}
-        found = {}
-        for at in partitions:
-            mine = {other: end for other, end in behind.items() if other.topic in relied_on[at.topic]}
-            if barrier := waiting.barrier(at, mine, waits):
-                found[at] = barrier
-                waits[at] = set(barrier)
-        return found
+
+def barriers(
+    sink: Sink, offsets: Barriers, relied_on: Mapping[TopicPartition, Collection[str]]
+) -> dict[TopicPartition, dict[TopicPartition, int]]:
+    """What partitions have to wait for, each for what now stands in the logs of such topics, with the end offsets.
+
+    None waits for itself, or for one that waits for it. Raises Transient.
+    """
+    stored = sink.stored()
+    positions = {position.at: position.next_offset for position in stored}
+    waits = {position.at: set(waiting.unpassed(position.at, position.wait_for, positions)) for position in stored}
+    asked = {topic for topics in relied_on.values() for topic in topics}
+    # what is not read any more would be waited for for ever
+    read = offsets.matching() & positions.keys()
+    # what nobody can tell the end of is not waited for: all tables would stand until somebody can
+    ends = offsets.known_ends([at for at in read if at.topic in asked])
+    behind = {at: end for at, end in ends.items() if positions[at] < end}
+    found = {}
+    for at, topics in relied_on.items():
+        mine = {other: end for other, end in behind.items() if other.topic in topics}
+        if barrier := waiting.barrier(at, mine, waits):
+            found[at] = barrier
+            waits[at] = set(barrier)
+    return found

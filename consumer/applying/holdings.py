@@ -132,7 +132,7 @@ class Holdings:
         older = {at.topic for at in lost & known}
         left = [at for at in partitions if at in lost or (at.topic in older and at not in known)]
         for at in left:
-            self.delay(Later(at, _LEADERLESS, _leaderless(at)))
+            self.without_leader(at)
         return [at for at in partitions if at not in left]
 
     def _kept(self, taken: Sequence[Taken]) -> list[Taken]:
@@ -329,6 +329,10 @@ class Holdings:
             again_in=round(later.seconds, 1),
             **told(why),
         )
+
+    def without_leader(self, at: TopicPartition) -> None:
+        """Give a partition back for a while: it, or one that it has to wait for, has no leader."""
+        self.delay(Later(at, _LEADERLESS, _leaderless(at)))
 
     def wait(self, at: TopicPartition, others: Mapping[TopicPartition, int]) -> None:
         """Have a partition wait until others have passed these offsets. Raises Stopping."""

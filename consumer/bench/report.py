@@ -24,7 +24,7 @@ number and by hashes of whole rows.
   servers'.
 - **Peak**: the largest resident memory of that process. The JVM keeps running between runs, so it is warm; Headrace
   starts cold each time. When Connect was just started, one run of the sink on the grid's topic is thrown away before
-  the first that counts.
+  the first that counts. Before many tables take turns with one, a small run of each is.
 - **best**: the fastest correct point of the grid below, run once each on a smaller topic, then in full.
 - **headrace-one-table**: Headrace on one table with as many events, in turns with its runs on many.
 - **consume**: reading the topics and nothing else.

@@ -9,6 +9,7 @@ from consumer.applying.attempts import Workshop
 from consumer.applying.busy import Busy
 from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
+from consumer.applying.key_turns import KeyTurns
 from consumer.applying.patience import Patience
 from consumer.applying.rereading import BELIEVED, Rereading
 from consumer.applying.returns import Judges, Returns
@@ -176,6 +177,7 @@ def engine_of(given: Given, bindings: Bindings, planners: Planners) -> Engine:
         flood=FloodGuard(FloodLimits(percent=settings.letters.flood_percent)),
         busy=Busy(settings.target.batch_deadline),
         dependents=Dependents(sink, bindings.offsets),
+        keys=KeyTurns(sink, bindings.offsets),
     )
     limits = BatchLimits(
         sizer=settings.sizer,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from consumer.core.binding import Evolution
+from consumer.core.key_turns import Ids, KeyRun
 from consumer.core.laps import Lap
 from consumer.core.letters import Letter, Verdict
 from consumer.core.modes import SoftDelete
@@ -119,6 +120,10 @@ class Plan:
     contexts: Contexts = ()
     # changes of tables that its rows need first
     evolutions: tuple[Evolution, ...] = ()
+    # where keys begin to have a schema's id, each partition's in order
+    key_runs: Sequence[KeyRun] = ()
+    # all ids that keys of a partition have had, where some are new
+    key_ids: Mapping[TopicPartition, Ids] = field(default_factory=dict)
 
     @property
     def source_ms(self) -> tuple[int, int] | None:

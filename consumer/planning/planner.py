@@ -35,7 +35,7 @@ from consumer.planning.chains import first_at_fault
 from consumer.planning.decode_watch import Marks
 from consumer.planning.events import EventBlocks
 from consumer.planning.rules import believe_nulls, broken_checks, refuted_nulls, unmade
-from consumer.planning.stages import Gathered, staged_blocks
+from consumer.planning.stages import Gathered, key_runs, staged_blocks
 from consumer.planning.unbound import require_labels, unknown_labels
 from consumer.planning.writes import BlockWrites
 from consumer.ports.bindings import Bindings
@@ -140,6 +140,7 @@ class Planner:
             tables=+tables,
             contexts=contexts,
             evolutions=_evolutions(staged),
+            key_runs=key_runs(staged),
         )
 
     def _planned(

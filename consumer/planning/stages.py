@@ -5,8 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from consumer.core.binding import Binding, BindingKey
+from consumer.core.key_turns import KeyRun, key_id
+from consumer.core.modes import Mode
 from consumer.core.plan import Aside, Stage, Truncate
-from consumer.core.records import RecordRef, Slice
+from consumer.core.records import RecordRef, Slice, TopicPartition
 from consumer.core.runs import Run, runs
 from consumer.core.stamps import Stamps
 from consumer.core.writes import TableWrite
@@ -19,7 +21,8 @@ def staged_blocks(bindings: Bindings, slices: Sequence[Slice], borders: Collecti
     """Blocks in the order of their stages: the n-th run of each partition is at stage n.
 
     Within a stage each partition adds to one block only, and a key lives in one partition, so the
-    blocks of a stage touch disjoint rows.
+    blocks of a stage touch disjoint rows. Where the id of a key's schema changes, a key moves to another one: no batch
+    is applied in which such runs are together (`consumer.core.key_turns`).
     """
     stages: dict[int, dict[BindingKey, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for piece in slices:
@@ -32,6 +35,20 @@ def staged_blocks(bindings: Bindings, slices: Sequence[Slice], borders: Collecti
             alike[key] += group
     bound = _bound(bindings, alike)
     return [[Block(bound[key], tuple(group)) for key, group in stages[place].items()] for place in sorted(stages)]
+
+
+def key_runs(staged: Sequence[Sequence[Block]]) -> tuple[KeyRun, ...]:
+    """Where keys of tables that have rows begin to have a schema's id, each partition's in order."""
+    found: dict[tuple[TopicPartition, str, int], int] = {}
+    for block in (block for blocks in staged for block in blocks):
+        binding = block.binding
+        if binding.table is None or binding.unreadable is not None or binding.mode is not Mode.ROWS:
+            continue
+        table = str(binding.table.name)
+        for run in block.runs:
+            if (schema_id := key_id(run)) is not None:
+                found.setdefault((run.piece.at, table, schema_id), run.piece.offsets[run.start])
+    return tuple(KeyRun(at, offset, table, schema_id) for (at, table, schema_id), offset in found.items())
 
 
 def _bound(bindings: Bindings, alike: Mapping[BindingKey, Sequence[Run]]) -> dict[BindingKey, Binding]:

@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 from consumer.core.breaking import BreakerStatus
 from consumer.core.failure import Failure
 from consumer.core.flags import Flag
+from consumer.core.key_turns import Ids
 from consumer.core.laps import Lap
 from consumer.core.letters import Record, Standing, State
 from consumer.core.pausing import Paused
@@ -43,7 +44,7 @@ class Taken:
     """A partition that is ours under a new epoch, and where to read on.
 
     `last_record`: in front of the position; None when there is none or the position was set by hand. `paused`: by a
-    person, so it is not read on.
+    person, so it is not read on. `key_ids`: of what is in front of the position, as far as that is known.
     """
 
     at: TopicPartition
@@ -53,11 +54,14 @@ class Taken:
     topic_id: str | None = None
     wait_for: Mapping[str, int] | None = None
     paused: Paused | None = None
+    key_ids: Ids = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A stored position. `stopped`: why its living owner does not go on. `wait_for`: as in `Start`."""
+    """A stored position. `stopped`: why its living owner does not go on. `wait_for`: as in `Start`. `key_ids`: as in
+    `Taken`.
+    """
 
     at: TopicPartition
     next_offset: int
@@ -65,6 +69,7 @@ class Stored:
     owner: str | None = None
     wait_for: Mapping[str, int] | None = None
     stopped: Mapping[str, object] | None = None
+    key_ids: Ids = field(default_factory=dict)
 
 
 class Outcome(Enum):

@@ -15,6 +15,7 @@ from consumer.applying.attempts import Workshop
 from consumer.applying.busy import Busy
 from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
+from consumer.applying.key_turns import KeyTurns
 from consumer.applying.patience import Patience, Stopping
 from consumer.applying.returns import Judges, Returns, TurnLimits
 from consumer.applying.topic_watch import TopicWatch
@@ -122,6 +123,7 @@ class Applying:
             flood=FloodGuard(bounds.flood),
             busy=Busy(sink.settings.batch_deadline),
             dependents=Dependents(sink, cluster),
+            keys=KeyTurns(sink, cluster),
         )
         holdings = Holdings(sink, TopicWatch(cluster), self.handover, patience, TablePolicy())
         # of a topic nothing is known any more

@@ -12,6 +12,7 @@ from consumer.applying.attempts import Workshop
 from consumer.applying.busy import Busy
 from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
+from consumer.applying.key_turns import KeyTurns
 from consumer.applying.returns import Judges, Returns
 from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.binder import Binder, Sources
@@ -144,6 +145,7 @@ class Engine:
             flood=FloodGuard(FloodLimits(percent=100)),
             busy=Busy(self._sink.settings.batch_deadline),
             dependents=Dependents(self._sink, self.topics),
+            keys=KeyTurns(self._sink, self.topics),
         )
         self._handover = Handover(max_bytes=1 << 30, max_batches=1000)
         patience, self._tries = patient(self._sink), 0

@@ -1,11 +1,13 @@
 """Partitions are taken: by whom, from where on, and what ends whoever is in the way."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import psycopg
 import pytest
 
 from consumer.core.failure import Transient
+from consumer.core.key_turns import Ids
 from consumer.core.records import LastRecord, TopicPartition
 from consumer.core.target import TableName
 from consumer.edges.postgres.positions import end_blockers, lock
@@ -70,6 +72,37 @@ def test_the_last_record_is_kept_with_the_position_that_it_belongs_to(
     assert known() is None
     move(9)
     assert known() is None
+
+
+def test_the_ids_that_keys_had_are_kept_with_the_position_that_they_are_in_front_of(
+    session: psycopg.Connection, sink: PostgresSink, landing: Landing, group: str
+) -> None:
+    """A batch without new ones keeps them; of a position that was set by hand nothing is known, nor behind it."""
+
+    def known() -> list[Ids]:
+        landing.taken = sink.take({landing.at: Start(offset=0)})[0]
+        (stored,) = sink.stored()
+        return [landing.taken.key_ids, stored.key_ids]
+
+    def move(more: Mapping[TopicPartition, Ids]) -> None:
+        plan = landing.plan(("c", ROW))
+        assert [(run.offset, run.schema_id) for run in plan.key_runs] == [(landing.next_offset, 1)]
+        piece = replace(plan.slices[0], epoch=landing.taken.epoch)
+        sink.apply(replace(plan, slices=(piece,), key_ids=more))
+        landing.next_offset = piece.end
+
+    some = {"public.words": frozenset({1, 7}), "public.others": frozenset({2})}
+    assert known() == [{}, {}]
+    move({landing.at: some})
+    assert known() == [some, some]
+    move({})
+    assert known() == [some, some]
+    by_hand = "UPDATE headrace.positions SET next_offset = 0 WHERE group_name = %s"
+    session.execute(by_hand.encode(), (group,))
+    assert known() == [{}, {}]
+    landing.next_offset = 0
+    move({})
+    assert known() == [{}, {}]
 
 
 def test_a_group_is_seeded_once(sink: PostgresSink, sinks: Sinks) -> None:

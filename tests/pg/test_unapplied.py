@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from consumer.core.decision import Decision
+from consumer.core.plan import Plan
 from consumer.core.records import Slice, TopicPartition
 from consumer.core.search import Passed
 from consumer.edges.postgres import decisions, positions
@@ -37,7 +38,7 @@ def move(session: psycopg.Connection, group: str, start: int, end: int) -> list[
     ((epoch,),) = session.execute("SELECT epoch FROM headrace.positions WHERE group_name = %s", (group,)).fetchall()
     slices = [Slice(at=AT, epoch=epoch, start=start, end=end)]
     again = positions.fence(session, group, slices)
-    positions.move(session, group, slices, {})
+    positions.move(session, group, Plan(slices=tuple(slices), stages=()))
     return again
 
 

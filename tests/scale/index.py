@@ -78,7 +78,7 @@ def questions(session: psycopg.Connection, letters: int) -> dict[str, Question]:
         "a text that all have": Selection(text="right"),
         "a text that few have": Selection(text="after.c3"),
         "a table": Selection(tables=("public.t7",)),
-        "a table, dead, of a kind": Selection(tables=("public.t7",), states=("dead",), kinds=("record.null",)),
+        "a table, dead, of a kind": Selection(tables=("public.t7",), states=("dead",), kinds=("record.behind",)),
         "no such table": Selection(tables=("public.none",)),
         "the last hour": Selection(failed_since=hour),
         "a day long ago": Selection(failed_since=middle, failed_before=middle + timedelta(days=1)),
@@ -88,7 +88,7 @@ def questions(session: psycopg.Connection, letters: int) -> dict[str, Question]:
         ),
         "an hour without letters": Selection(failed_since=NOW + timedelta(hours=1)),
         "everything at once": Selection(
-            states=("dead",), kinds=("record.value",), tables=("public.t7",), text="after", failed_before=middle
+            states=("dead",), kinds=("record.behind",), tables=("public.t7",), text="refused", failed_before=middle
         ),
     }
     asked: dict[str, Question] = {

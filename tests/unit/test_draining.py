@@ -11,6 +11,7 @@ from consumer.applying.applier import Applier
 from consumer.applying.attempts import Workshop
 from consumer.applying.busy import Busy
 from consumer.applying.holdings import Holdings
+from consumer.applying.key_turns import KeyTurns
 from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.binder import Binder, Sources
 from consumer.binding.binder_settings import BinderSettings
@@ -98,6 +99,7 @@ class Scene:
             flood=FloodGuard(FloodLimits(percent=5)),
             busy=Busy(30.0),
             dependents=None,
+            keys=KeyTurns(self.target, self.target),
         )
         patience = patient(self.target)
         holdings = Holdings(self.target, TopicWatch(self.target), self.handover, patience, TablePolicy())

@@ -13,6 +13,7 @@ from consumer.applying.applier import Applier
 from consumer.applying.attempts import Workshop
 from consumer.applying.busy import Busy
 from consumer.applying.holdings import Holdings
+from consumer.applying.key_turns import KeyTurns
 from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.known import KnownBindings
 from consumer.core.failure import HeadraceError
@@ -96,6 +97,7 @@ def lived(
         flood=FloodGuard(FloodLimits()),
         busy=Busy(30.0),
         dependents=None,
+        keys=KeyTurns(Idle(), None),
     )
     patience = patient(Idle())
     holdings = Holdings(Idle(), TopicWatch(Idle()), handover, patience, TablePolicy())

@@ -10,6 +10,7 @@ from consumer.applying.applier import Applier
 from consumer.applying.attempts import Workshop
 from consumer.applying.busy import Busy
 from consumer.applying.holdings import Holdings
+from consumer.applying.key_turns import KeyTurns
 from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.known import KnownBindings
 from consumer.core.failure import Failure, Transient, failed
@@ -102,6 +103,7 @@ class Scene:
             flood=FloodGuard(FloodLimits()),
             busy=Busy(30.0),
             dependents=None,
+            keys=KeyTurns(servers, servers),
         )
         self.handover = Handover(max_bytes=1, max_batches=1)
         self.watch = TopicWatch(servers, is_read=lambda topic: topic not in self.unread)

@@ -11,7 +11,8 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from consumer.core.failure import Failure
-from consumer.core.plan import SourceTimes
+from consumer.core.key_turns import Ids
+from consumer.core.plan import Plan
 from consumer.core.records import LastRecord, Slice, TopicPartition, offset_in
 from consumer.edges.postgres.ledger import abandon
 from consumer.edges.postgres.pauses import paused
@@ -33,7 +34,7 @@ SET epoch = p.epoch + 1, owner = excluded.owner, owner_pid = excluded.owner_pid,
     topic_id = coalesce(p.topic_id, excluded.topic_id), updated_at = now()
 WHERE NOT %(again)s OR p.owner IS NULL OR p.owner = excluded.owner
 RETURNING topic, partition, epoch, next_offset, topic_id, wait_for,
-    CASE WHEN read_to = next_offset THEN last_record END, leader_epoch
+    CASE WHEN read_to = next_offset THEN last_record END, leader_epoch, CASE WHEN read_to = next_offset THEN key_ids END
 """
 
 _LOCK = """
@@ -52,9 +53,11 @@ SET next_offset = w.next_offset, read_to = w.next_offset, updated_at = now(),
     leader_epoch = CASE WHEN w.last_record IS NULL THEN p.leader_epoch ELSE w.leader_epoch END,
     last_record = coalesce(w.last_record, CASE WHEN p.read_to = p.next_offset THEN p.last_record END),
     source_at = coalesce(to_timestamp(w.source_ms / 1000.0), p.source_at),
-    changed_at = coalesce(to_timestamp(w.changed_ms / 1000.0), p.changed_at)
-FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[])
-    AS w(topic, partition, next_offset, last_record, leader_epoch, source_ms, changed_ms)
+    changed_at = coalesce(to_timestamp(w.changed_ms / 1000.0), p.changed_at),
+    -- of a position that was set by hand nothing is known
+    key_ids = coalesce(w.key_ids, CASE WHEN p.read_to = p.next_offset THEN p.key_ids END)
+FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::bigint[], %s::int[], %s::bigint[], %s::bigint[], %s::jsonb[])
+    AS w(topic, partition, next_offset, last_record, leader_epoch, source_ms, changed_ms, key_ids)
 WHERE p.group_name = %s AND p.topic = w.topic AND p.partition = w.partition
 """
 
@@ -79,7 +82,7 @@ _READ = f"""
 SELECT p.topic, p.partition, p.next_offset, p.epoch, p.owner,
        -- a reason stands for as long as the session that wrote it
        CASE WHEN {OWNER_LIVES} THEN p.stopped END,
-       p.wait_for
+       p.wait_for, CASE WHEN p.read_to = p.next_offset THEN p.key_ids END
 FROM headrace.positions p
 WHERE p.group_name = %s ORDER BY p.topic, p.partition
 """
@@ -153,6 +156,7 @@ def take(
                 topic_id=r[4],
                 wait_for=r[5],
                 last_record=None if r[6] is None else LastRecord(r[6], r[7]),
+                key_ids=_ids(r[8]),
             )
             for r in rows
         ]
@@ -200,9 +204,10 @@ def _locked(
     return {TopicPartition(row[0], row[1]): (row[2], row[3], bool(row[4])) for row in rows}
 
 
-def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice], times: SourceTimes) -> None:
-    """Set the positions to where the slices end, inside a transaction that holds their locks."""
-    ordered = sorted(slices, key=lambda piece: piece.at)
+def move(connection: psycopg.Connection, group: str, plan: Plan) -> None:
+    """Set the positions to where the plan's slices end, inside a transaction that holds their locks."""
+    times = plan.source_times
+    ordered = sorted(plan.slices, key=lambda piece: piece.at)
     topics, numbers = _columns([piece.at for piece in ordered])
     ends = [piece.end for piece in ordered]
     last = [piece.last_record for piece in ordered]
@@ -211,7 +216,8 @@ def move(connection: psycopg.Connection, group: str, slices: Sequence[Slice], ti
     said = [times.get(piece.at) for piece in ordered]
     newest = [one and one.newest for one in said]
     changed = [one and one.changed for one in said]
-    connection.execute(_MOVE, (topics, numbers, ends, records, epochs, newest, changed, group))
+    keys = [_stored(plan.key_ids[piece.at]) if piece.at in plan.key_ids else None for piece in ordered]
+    connection.execute(_MOVE, (topics, numbers, ends, records, epochs, newest, changed, keys, group))
 
 
 def stop(connection: psycopg.Connection, group: str, at: TopicPartition, epoch: int, failure: Failure) -> None:
@@ -245,9 +251,25 @@ def read(connection: psycopg.Connection, group: str) -> list[Stored]:
     with translated("read positions"):
         rows = connection.execute(_READ, (group,)).fetchall()
     return [
-        Stored(at=TopicPartition(r[0], r[1]), next_offset=r[2], epoch=r[3], owner=r[4], stopped=r[5], wait_for=r[6])
+        Stored(
+            at=TopicPartition(r[0], r[1]),
+            next_offset=r[2],
+            epoch=r[3],
+            owner=r[4],
+            stopped=r[5],
+            wait_for=r[6],
+            key_ids=_ids(r[7]),
+        )
         for r in rows
     ]
+
+
+def _stored(ids: Ids) -> Jsonb:
+    return Jsonb({table: sorted(some) for table, some in ids.items()})
+
+
+def _ids(stored: Mapping[str, Sequence[int]] | None) -> Ids:
+    return {table: frozenset(some) for table, some in (stored or {}).items()}
 
 
 def _columns(partitions: Sequence[TopicPartition]) -> tuple[list[str], list[int]]:

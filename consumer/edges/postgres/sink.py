@@ -343,7 +343,7 @@ class PostgresSink:
     def _finish(self, connection: psycopg.Connection, plan: Plan, durations: Mapping[str, float]) -> None:
         # first: what is noted of these records goes as their position moves
         self._aside.close_read(connection, plan)
-        positions.move(connection, self._group, plan.slices, plan.source_times)
+        positions.move(connection, self._group, plan)
         self._ledger.applied(connection, plan, durations, self._aside.closed)
 
     def _commit(self, connection: psycopg.Connection, applied: Applied) -> None:

@@ -101,8 +101,17 @@ class Feed:
         self._value_frame = _frame(register(at, f"{topic}-value", value))
         self._key_frame = _frame(register(at, f"{topic}-key", key))
         self._value_schema, self._parsed_key = fastavro.parse_schema(value), fastavro.parse_schema(key)
-        self._kafka = at.kafka
+        self._at, self._kafka = at, at.kafka
         self._producer = _producer(at.kafka)
+        # how often the key's schema got another id
+        self._keyed = 0
+
+    def rekey(self) -> None:
+        """The key's schema gets another id. Its bytes choose a key's partition, which is the next one then."""
+        self.flush()
+        self._keyed += 1
+        again = key_schema(self.topic) | {"connect.version": 1 + self._keyed}
+        self._key_frame = _frame(register(self._at, f"{self.topic}-key", again))
 
     def grow(self, partitions: int) -> None:
         """Give the topic more partitions; keys are spread over all of them from now on."""
@@ -203,7 +212,7 @@ class Feed:
         """Any bytes as the value of a key's record, maybe another frame of the key; they are not part of the model."""
         known = self.encode_key(key)
         framed = known if frame is None else frame + known[len(frame) :]
-        self._produce(value, framed, key % self.partitions, headers)
+        self._produce(value, framed, (key + self._keyed) % self.partitions, headers)
 
     def _produce(
         self, value: bytes | None, key: bytes | None, place: int, headers: Sequence[tuple[str, bytes]] = ()
