@@ -18,12 +18,13 @@ from consumer.core.policy import TablePolicy
 from consumer.core.records import Slice, TopicPartition
 from consumer.ports.facts import Failed, Halted, Healed, Overtaken, Pause, Route, Tell, untold
 from consumer.ports.target import Sink, Start, Taken
+from consumer.ports.topics import allowed
 from consumer.reading.handover import Dropped, Handover, Later, Stopped
 
 log = structlog.get_logger("headrace.apply")
 
-# seconds until a partition without a leader is looked at again
-_LEADERLESS = 3.0
+# seconds until a partition without a leader, or of a hidden topic, is looked at again
+_LEADERLESS = _HIDDEN = 3.0
 # what partitions are given back for
 _PAUSES = {"kafka.leaderless": Pause.LEADER, "kafka.forbidden": Pause.FORBIDDEN}
 
@@ -108,7 +109,6 @@ class Holdings:
             self._sink.seed(self._offsets.initial(everything))
             known = self._sink.known()
         # each question may take as long as is waited for an answer, and all of them too long for one turn
-        self._patience.beat()
         partitions = self._led(partitions, known.partitions)
         self._patience.beat()
         ids = self._offsets.topic_ids(sorted({at.topic for at in partitions}))
@@ -126,14 +126,21 @@ class Holdings:
 
     def _led(self, partitions: Sequence[TopicPartition], known: frozenset[TopicPartition]) -> list[TopicPartition]:
         """Those that can be begun now. The others are given back for a while: where their logs begin, or how far the
-        older ones reach that a new one waits for, nobody can tell.
+        older ones reach that a new one waits for, nobody can tell, or we may not know.
         """
-        lost = self._offsets.leaderless(sorted({at.topic for at in partitions}))
+        lost, hidden = allowed(self._unled, {at.topic for at in partitions})
+        for at in [at for at in partitions if at.topic in hidden]:
+            self.delay(Later(at, _HIDDEN, hidden[at.topic]))
+        partitions = [at for at in partitions if at.topic not in hidden]
         older = {at.topic for at in lost & known}
         left = [at for at in partitions if at in lost or (at.topic in older and at not in known)]
         for at in left:
             self.without_leader(at)
         return [at for at in partitions if at not in left]
+
+    def _unled(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        self._patience.beat()
+        return self._offsets.leaderless(topics)
 
     def _kept(self, taken: Sequence[Taken]) -> list[Taken]:
         """They are read on behind their last records, or from their positions where retention has come up to those."""
@@ -302,7 +309,9 @@ class Holdings:
         if not stopped.failure.kind.startswith("log."):
             return stopped
         known = self._topic_ids.get(topic)
-        now = Seen(asked={topic: known}, ids=self._patience.ask(lambda: self._offsets.topic_ids([topic])))
+        # of a hidden one there is only the client's word
+        ids, _ = self._patience.ask(lambda: allowed(self._offsets.topic_ids, [topic]))
+        now = Seen(asked={topic: known}, ids=ids)
         return Stopped(stopped.at, _recreated(stopped.at)) if now.is_another(topic, known) else stopped
 
     def later(self, at: TopicPartition, seconds: float, reason: str) -> None:

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from consumer.core.failure import Transient
-from consumer.ports.topics import Offsets
+from consumer.core.failure import Failure, Transient, told
+from consumer.ports.topics import Offsets, allowed
 
 log = structlog.get_logger("headrace.apply")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """An answer. `asked`: the topics, each with the id that it was known by, if any; `ids`: of those that exist, None
-    where nobody tells.
+    """An answer. `asked`: the topics of which it tells, each with the id that it was known by, if any; `ids`: of those
+    that exist, None where nobody tells.
 
     `absent`: the topics that were not there by the answer before.
     """
@@ -67,6 +67,8 @@ class TopicWatch:
         self._begun = self._next_look = 0.0
         # of the two questions the first was asked
         self._ids_asked = False
+        # the log was told that they are hidden
+        self._hidden: Collection[str] = ()
         self.seen = Seen()
 
     def want(self, topics: Mapping[str, str | None]) -> None:
@@ -88,10 +90,22 @@ class TopicWatch:
                 say_grown(self._grown())
             else:
                 wanted, self._begun = self._wanted, time.monotonic()
-                self.seen = self.seen.then(wanted, self.offsets.topic_ids(sorted(wanted)) if wanted else {})
+                self._ask(wanted)
         self._ids_asked = not self._ids_asked
         if not self._ids_asked:
             self._next_look = self._begun + self.EVERY
+
+    def _ask(self, wanted: Mapping[str, str | None]) -> None:
+        """Whether they are there, and still the same; one of which we may not know is neither gone nor another."""
+        ids, hidden = allowed(self.offsets.topic_ids, wanted) if wanted else ({}, {})
+        self.seen = self.seen.then({topic: known for topic, known in wanted.items() if topic not in hidden}, ids)
+        self._say_hidden(hidden)
+
+    def _say_hidden(self, hidden: Mapping[str, Failure]) -> None:
+        """Each is said once until it is told of again."""
+        for topic in sorted(hidden.keys() - set(self._hidden)):
+            log.warning("topic is hidden", topic=topic, **told(hidden[topic]))
+        self._hidden = set(hidden)
 
 
 def say_grown(topics: Collection[str]) -> None:

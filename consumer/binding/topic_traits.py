@@ -1,10 +1,10 @@
 """What topics are like, as far as it was asked, and which are known to have several partitions."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
-from consumer.ports.topics import Forbidden, Offsets, Traits
+from consumer.ports.topics import Offsets, Traits, allowed
 
 
 class TopicTraits:
@@ -30,7 +30,7 @@ class TopicTraits:
         wanted = set(topics)
         self._forbidden = {topic: kept for topic, kept in self._forbidden.items() if now < kept[0]}
         if new := sorted(wanted - self._traits.keys() - self._forbidden.keys()):
-            found, forbidden = self._asked(new)
+            found, forbidden = allowed(self._offsets.traits, new)
             self._traits |= found
             self._forbidden |= {topic: (now + self._pause, why) for topic, why in forbidden.items()}
         if gone := wanted - self._traits.keys() - self._forbidden.keys():
@@ -43,13 +43,13 @@ class TopicTraits:
 
     def grown(self, topics: Collection[str]) -> list[str]:
         """Those of the topics that have several partitions by now. Raises Transient."""
-        now, _ = self._asked(sorted(topics))
+        now, _ = allowed(self._offsets.traits, topics)
         return [topic for topic, traits in now.items() if traits.partitions != 1]
 
     def cleaned_otherwise(self) -> dict[str, Traits]:
         """The known topics whose cleanup policy compacts by now, or does no longer. Raises Transient."""
         known = dict(self._traits)
-        now, _ = self._asked(sorted(known)) if known else ({}, {})
+        now, _ = allowed(self._offsets.traits, known) if known else ({}, {})
         return {topic: traits for topic, traits in now.items() if traits.compacted != known[topic].compacted}
 
     def note(self, traits: Mapping[str, Traits]) -> None:
@@ -63,17 +63,6 @@ class TopicTraits:
     def only(self, topic: str) -> bool:
         """Whether the topic has one partition, as far as is known."""
         return topic not in self._spread and self._traits[topic].partitions == 1
-
-    def _asked(self, topics: Sequence[str]) -> tuple[Mapping[str, Traits], Mapping[str, Failure]]:
-        """What topics are like now, and why we may not know it of some: these hold up nobody but themselves."""
-        forbidden: dict[str, Failure] = {}
-        while left := [topic for topic in topics if topic not in forbidden]:
-            try:
-                return self._offsets.traits(left), forbidden
-            except Forbidden as error:
-                # others may be hidden from the next question that it takes
-                forbidden |= dict.fromkeys(error.topics, error.failure)
-        return {}, forbidden
 
 
 def _no_topic(topic: str) -> Failure:

@@ -1,8 +1,8 @@
 """The topics: records as they come, and questions about their logs."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from consumer.core.decision import LogNow, Undecidable
 from consumer.core.failure import Failure, Transient
@@ -18,6 +18,8 @@ from consumer.core.records import (
     no_headers,
 )
 from consumer.ports.target import Start
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,10 @@ class Offsets(Protocol):
         ...
 
     def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
-        """The topics' partitions that no broker leads now: nobody can tell of their logs, or read them."""
+        """The topics' partitions that no broker leads now: nobody can tell of their logs, or read them.
+
+        Raises Forbidden, Transient.
+        """
         ...
 
     def traits(self, topics: Sequence[str]) -> Mapping[str, Traits]:
@@ -199,6 +204,21 @@ class Origins(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def allowed(question: Callable[[Sequence[str]], Answer], topics: Collection[str]) -> tuple[Answer, dict[str, Failure]]:
+    """What the question is answered for the topics that we may know of, and why not for the others: these hold up
+    nobody but themselves.
+
+    It is asked again without those that it is refused for. Raises Transient.
+    """
+    forbidden: dict[str, Failure] = {}
+    while True:
+        try:
+            return question(sorted(set(topics) - forbidden.keys())), forbidden
+        except Forbidden as error:
+            # others may be hidden from the next question that it takes
+            forbidden |= dict.fromkeys(error.topics, error.failure)
 
 
 def log_now(offsets: Offsets, at: TopicPartition) -> LogNow:

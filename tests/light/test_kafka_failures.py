@@ -22,7 +22,7 @@ from consumer.edges.kafka.source import KafkaSource
 from consumer.edges.rows import RowDecoder
 from consumer.ports.facts import Fact
 from consumer.ports.letters import Outgoing
-from consumer.ports.topics import Forbidden
+from consumer.ports.topics import Forbidden, allowed
 from consumer.stack.waiting import wait_until
 from tests.light.broker import HEARTBEAT, LIST_OFFSETS, OFFSET_COMMIT, PRODUCE, Broker
 from tests.unit.counted import counted
@@ -237,6 +237,11 @@ def test_which_topics_are_forbidden_is_said(broker: Broker, topic: str) -> None:
 
     assert caught.value.topics == {topic}
     assert caught.value.failure.kind == "kafka.forbidden"
+    refusal = {topic: caught.value.failure}
+    ids, forbidden = allowed(offsets.topic_ids, [topic, open_to_us])
+    assert (set(ids), forbidden) == ({open_to_us}, refusal)
+    assert allowed(offsets.leaderless, [topic, open_to_us]) == (frozenset(), refusal)
+    assert allowed(offsets.leaderless, [topic]) == (frozenset(), refusal)
 
 
 @pytest.mark.provokes("kafka.unknown")

@@ -16,10 +16,12 @@ from consumer.core.policy import TablePolicy
 from consumer.core.records import LastRecord, Slice, TopicPartition
 from consumer.ports.facts import Fact, Halted, Pause
 from consumer.ports.target import Known, Start, Stored, Taken
+from consumer.ports.topics import Forbidden
 from consumer.reading.handover import Dropped, Handover, Later, Stopped
 from tests.unit.patient import patient
 
-AT, NOT_OURS = TopicPartition("t", 0), TopicPartition("t", 1)
+AT, NOT_OURS, SECRET = TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("secret", 0)
+FORBIDDEN = failed(KINDS["kafka.forbidden"], "kafka", "describe topics", "Topic authorization failed.")
 TABLES, LANE = TablePolicy(), TablePolicy(lane=lambda topic: True)
 
 
@@ -33,6 +35,7 @@ class Asked:
         self.answers = True
         self.topics_there = True
         self.unled: frozenset[TopicPartition] = frozenset()
+        self.hidden: set[str] = set()
         self.waits: dict[TopicPartition, dict[str, int]] = {}
         self.paused: Paused | None = None
         # what another worker has taken meanwhile
@@ -66,10 +69,17 @@ class Asked:
         return {}
 
     def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        self.show(topics)
         return {topic: f"{topic} {next(self.ids)}" for topic in topics if self.topics_there}
 
     def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
+        self.show(topics)
         return self.unled
+
+    def show(self, topics: Sequence[str]) -> None:
+        """Raises Forbidden where one of them is hidden."""
+        if hidden := self.hidden.intersection(topics):
+            raise Forbidden(FORBIDDEN, hidden)
 
     def asked(self) -> list[TopicPartition]:
         return [AT, NOT_OURS]
@@ -179,6 +189,35 @@ def test_a_partition_without_a_leader_is_left_for_a_while_and_keeps_no_other(unl
     }
     assert all(one.seconds > 0 for one in later)
     assert [one.why for one in told if isinstance(one, Halted)] == [Pause.LEADER] * len(left)
+
+
+@pytest.mark.parametrize("others", [[AT, NOT_OURS], []], ids=["beside others", "alone"])
+def test_a_partition_of_a_hidden_topic_is_left_for_a_while_and_keeps_no_other(others: list[TopicPartition]) -> None:
+    """However long its topic is hidden. It is said why."""
+    scene = Scene()
+    # whoever waits in place is told to stop
+    scene.patience.drain(0.0)
+    scene.target.hidden = {SECRET.topic}
+    told: list[Fact] = []
+    scene.holdings.tell = told.append
+    assert [part.at for part in scene.holdings.take([*others, SECRET])] == others
+    (later,) = (notice for notice in scene.handover.notices() if isinstance(notice, Later))
+    assert (later.at, later.failure) == (SECRET, FORBIDDEN)
+    assert later.seconds > 0
+    assert [one.why for one in told if isinstance(one, Halted)] == [Pause.FORBIDDEN]
+
+    scene.target.hidden = set()
+    assert [part.at for part in scene.holdings.take([SECRET])] == [SECRET]
+
+
+def test_of_a_hidden_topic_the_client_has_the_last_word() -> None:
+    """Whether it was made anew nobody tells; the partition stops for what is known, and holds up no other."""
+    scene = Scene()
+    scene.holdings.begin(scene.holdings.take([AT]))
+    scene.patience.drain(0.0)
+    scene.target.hidden = {AT.topic}
+    scene.stop("log.truncated")
+    assert scene.target.why == ["log.truncated"]
 
 
 @pytest.mark.parametrize(

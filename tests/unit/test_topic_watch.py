@@ -19,6 +19,7 @@ from consumer.core.kinds import KINDS
 from consumer.core.policy import TablePolicy
 from consumer.core.records import OffsetRange, TopicPartition
 from consumer.ports.target import Known, Start, Stored, Taken
+from consumer.ports.topics import Forbidden
 from consumer.reading.handover import Handover
 from tests.unit.known import planner
 from tests.unit.patient import patient
@@ -26,10 +27,13 @@ from tests.unit.world import World
 
 AT, OLDER, OTHER = TopicPartition("t", 0), TopicPartition("t", 1), TopicPartition("other", 0)
 AWAY = failed(KINDS["kafka.away"], "kafka", "describe topics", "nobody answers")
+FORBIDDEN = failed(KINDS["kafka.forbidden"], "kafka", "describe topics", "Topic authorization failed.")
 
 
 class Servers:
-    """A target, and a cluster with topics by id; it says nothing more while `silent` is set."""
+    """A target, and a cluster with topics by id; it says nothing more while `silent` is set, and of the `hidden` ones
+    not whether they are there.
+    """
 
     def __init__(self) -> None:
         self.ids: dict[str, str | None] = {"t": "first", "other": "other's"}
@@ -38,6 +42,7 @@ class Servers:
         self.silent = threading.Event()
         self.question = threading.Event()
         self.away = False
+        self.hidden: set[str] = set()
         # called while partitions are taken
         self.taken: Callable[[], None] = lambda: None
         self.gone = threading.Event()
@@ -74,6 +79,8 @@ class Servers:
         if self.silent.is_set():
             self.question.set()
             self.gone.wait(30)
+        if hidden := self.hidden.intersection(topics):
+            raise Forbidden(FORBIDDEN, hidden)
         return {topic: self.ids[topic] for topic in topics if topic in self.ids}
 
     def leaderless(self, topics: Sequence[str]) -> frozenset[TopicPartition]:
@@ -260,6 +267,51 @@ def test_one_answer_that_a_topic_is_not_there_ends_no_wait(between: str) -> None
     assert scene.started == (between == "away")
     scene.look()
     assert scene.started or between == "away"
+
+
+def test_a_hidden_topic_keeps_nothing_of_the_others_from_us() -> None:
+    """One of them is made anew meanwhile. That one is hidden is said once, until it is told of again."""
+    scene = Scene(waits={"other:0": 4})
+    scene.servers.hidden = {"other"}
+    with structlog.testing.capture_logs() as lines:
+        scene.look()
+        assert scene.servers.stopped == []
+        scene.servers.ids["t"] = "second"
+        scene.look()
+    assert scene.servers.stopped == [(AT, "log.recreated")]
+    said = [(line["topic"], line["kind"]) for line in lines if line["event"] == "topic is hidden"]
+    assert said == [("other", "kafka.forbidden")]
+
+
+def test_a_hidden_topic_is_neither_gone_nor_another() -> None:
+    """Whatever it was before, and will be: what is not told is not known."""
+    scene = Scene(waits={"other:0": 4})
+    del scene.servers.ids["other"]
+    # once it was not there
+    scene.look()
+    scene.servers.hidden = {"t", "other"}
+    scene.servers.ids["t"] = "second"
+    for _ in range(3):
+        scene.look()
+    assert not scene.started
+    assert scene.servers.stopped == []
+    scene.servers.hidden = set()
+    scene.look()
+    assert scene.servers.stopped == [(AT, "log.recreated")]
+
+
+def test_who_waits_for_a_hidden_topic_waits_until_it_is_told_to_be_gone() -> None:
+    """Twice, as ever."""
+    scene = Scene(waits={"other:0": 4})
+    del scene.servers.ids["other"]
+    scene.look()
+    scene.servers.hidden = {"other"}
+    scene.look()
+    scene.servers.hidden = set()
+    scene.look()
+    assert not scene.started
+    scene.look()
+    assert scene.started
 
 
 def test_what_waits_for_older_partitions_of_its_own_topic_does_not_go_on_without_them() -> None:
