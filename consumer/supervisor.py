@@ -19,7 +19,7 @@ import structlog
 from consumer.background.loops import turning
 from consumer.composition.binding_settings import binder_settings
 from consumer.composition.engine import MIB
-from consumer.composition.process import connections, inspection, table_names, worker_name
+from consumer.composition.process import connections, table_names, worker_name
 from consumer.composition.reloading import Reloading
 from consumer.core.backoff import Backoff
 from consumer.core.failure import Refused, failed
@@ -39,7 +39,7 @@ from consumer.telemetry.labels import Bounded
 from consumer.telemetry.process import process_samples
 from consumer.telemetry.server import Answer, Asked
 from consumer.telemetry.watchers import Probes, Watchers
-from consumer.worker import FAILED, OK, Alarm, CurrentWatch, Signals, ends_within, ticking
+from consumer.worker import FAILED, OK, Alarm, CurrentWatch, Signals, ends_within, ticking, watching
 
 log = structlog.get_logger("headrace.supervisor")
 
@@ -207,6 +207,7 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
     with (
         connections(settings, worker_name(settings)) as shared,
         turning("healing", shared.recorder.turn, shared.recorder.close),
+        watching(settings, shared, until_current=until_current) as watch,
     ):
         watched = settings.telemetry
         told = Watchers(Bounded(watched.max_topics), [shared.recorder.tell], counts=watched.serve)
@@ -231,7 +232,6 @@ def supervise(settings: Settings, config: Path | None, workers: int, *, until_cu
         reloading.use = use
         try:
             with _discovery(settings, told, children):
-                watch = CurrentWatch(inspection(settings, shared)) if until_current else None
                 code = _watched(children, looked, watch)
         except GivenUp:
             log.error("a worker can't be kept running; see its last lines above")

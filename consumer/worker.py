@@ -6,17 +6,28 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
 import structlog
 
 from consumer.applying.current import Standing, noted_ends, standing
+from consumer.applying.topic_watch import TopicWatch
+from consumer.background.loops import turning
 from consumer.composition.build import build_worker
 from consumer.composition.heard import Heard
-from consumer.composition.process import Inspection, Steering, connections, inspection, tracing, watchers, worker_name
+from consumer.composition.process import (
+    Connections,
+    Inspection,
+    Steering,
+    connections,
+    inspection,
+    tracing,
+    watchers,
+    worker_name,
+)
 from consumer.composition.reloading import Reloading
 from consumer.core.failure import Transient, told
 from consumer.core.records import TopicPartition
@@ -129,6 +140,8 @@ class CurrentWatch:
 
     def __init__(self, inspected: Inspection, clock: Callable[[], float] = time.monotonic) -> None:
         self._inspected = inspected
+        # turned beside, so that a cluster that is slow to answer holds up no look
+        self.topics = TopicWatch(inspected.offsets)
         self._clock = clock
         self._ends: Mapping[TopicPartition, int] | None = None
         self._next = 0.0
@@ -167,7 +180,10 @@ class CurrentWatch:
             # who may not log in there is told so before Kafka is waited for
             self._inspected.overview.stored()
             self._ends = noted_ends(self._inspected.offsets)
-        return standing(self._ends, self._inspected.overview)
+        gone = self.topics.gone({at.topic for at in self._ends})
+        found = standing(self._ends, self._inspected.overview, gone)
+        self.topics.want(dict.fromkeys(at.topic for at in found.left))
+        return found
 
     def exit_code(self) -> int:
         """0 when current, 5 with the reasons on stderr when some partitions or letters do not go on."""
@@ -182,6 +198,17 @@ class CurrentWatch:
         if self.last.letters:
             print(f"{_letters(self.last.letters)} open: headrace dlq groups", file=sys.stderr)
         return OK if self.last.current else PARTIAL
+
+
+@contextmanager
+def watching(settings: Settings, shared: Connections, *, until_current: bool) -> Iterator[CurrentWatch | None]:
+    """Who looks whether the group is current, if that is wanted; a thread of its own asks which topics are there."""
+    if not until_current:
+        yield None
+        return
+    watch = CurrentWatch(inspection(settings, shared))
+    with turning("current", watch.topics.turn, lambda: None):
+        yield watch
 
 
 def _letters(number: int) -> str:
@@ -220,13 +247,13 @@ def run_worker(
         connections(settings, name) as shared,
         tracing(settings, name, heard) as traces,
         watchers(settings, [*(one.tell for one in traces), shared.recorder.tell]) as told,
+        watching(settings, shared, until_current=until_current) as watch,
     ):
         for one in traces:
             told.ask(one.samples)
         life = build_worker(settings, name, shared, told, Steering(heard, reloading, lambda: signals.hurried))
         if under is not None:
             say_port(under.pipe, told.port)
-        watch = CurrentWatch(inspection(settings, shared)) if until_current else None
         life.run(ticking(lambda: stopped() or (watch is not None and watch.settled())))
         code = watch.exit_code() if watch is not None else OK
     within.cancel()

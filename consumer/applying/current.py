@@ -3,7 +3,7 @@
 Read from the stored positions and the letters' rows, so other members of the group may do the work. A partition is
 current when its position has reached the end offset noted at the start; at a partition's end the position moves over
 what is no record, so the end is always reached. What belongs to a stopped partition is not waited for, nor
-what belongs to a partition that itself waits for a stopped one.
+what belongs to a partition that itself waits for a stopped one, nor what was left in a topic that is gone.
 
 Of the records in front of the ends those are not done that are letters which are tried again, sent again or not
 published yet. The rows say all of that, so nothing is asked of the retry topics. Dead letters and held ones are at
@@ -58,23 +58,35 @@ def noted_ends(offsets: Offsets) -> dict[TopicPartition, int]:
     return dict(offsets.ends(sorted(offsets.matching())))
 
 
-def standing(ends: Mapping[TopicPartition, int], overview: Overview) -> Standing:
-    """Compare stored positions with the ends noted. Raises Transient when the target is away."""
+def standing(ends: Mapping[TopicPartition, int], overview: Overview, gone: Collection[str] = ()) -> Standing:
+    """Compare stored positions with the ends noted. `gone`: topics that are not there any more.
+
+    Raises Transient when the target is away.
+    """
     stored = overview.stored()
     positions = {position.at: position.next_offset for position in stored}
     left = {at: end - positions.get(at, 0) for at, end in ends.items() if end > positions.get(at, 0)}
-    held = _held(stored, positions)
+    stops = _held(stored, positions)
+    # nothing else is held by these: who waits for a topic that is gone goes on, and letters are copied elsewhere
+    held = {at: _gone(at) for at in left if at.topic in gone} | stops
     if left.keys() - held.keys():
         return Standing(left=left, held={at: held[at] for at in left if at in held})
     # positions first: their letters are there since
     found, off = overview.underway(ends), overview.off()
-    reasons = [(one, _resting(one, held, off)) for one in found]
+    reasons = [(one, _resting(one, stops, off)) for one in found]
     return Standing(
         left=left,
         held={at: held[at] for at in left},
         letters=overview.open_letters(),
         underway=[one for one, reason in reasons if reason is None],
         waiting=[(one, reason) for one, reason in reasons if reason is not None],
+    )
+
+
+def _gone(at: TopicPartition) -> str:
+    return (
+        f"topic {at.topic} was deleted before they were read. Take it out of kafka.topics if it is gone for good; else "
+        "create it again, and have the source send its rows anew."
     )
 
 

@@ -36,12 +36,12 @@ class Topic:
         broker.create(self.name)
         self._producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 1})
 
-    def send(self, *numbers: int, label: str = "a") -> None:
-        """Creates of rows."""
+    def send(self, *numbers: int, label: str = "a", schema: int = _VALUE) -> None:
+        """Creates of rows; `schema`: what the registry is asked for, which knows but one of values."""
         for number in numbers:
             value = event("c", None, {"id": number, "label": label})
             value["source"]["table"] = self.table
-            self._producer.produce(self.name, self._value.framed(_VALUE, value), self._key.framed(_KEY, {"id": number}))
+            self._producer.produce(self.name, self._value.framed(schema, value), self._key.framed(_KEY, {"id": number}))
         assert self._producer.flush(20) == 0
 
 

@@ -156,6 +156,32 @@ def test_letters_that_are_not_at_rest_are_waited_for(
     assert reason is None or reason in found.waiting[0][1]
 
 
+def left_in_other(*stored: Stored, letters: Sequence[Underway] = ()) -> Standing:
+    """Where these positions stand before ten records in a partition, and ten in a topic that is gone."""
+    return standing({A: 10, OTHER: 10}, Positions(*stored, letters=letters), {OTHER.topic})
+
+
+def test_what_is_left_in_a_topic_that_is_gone_is_not_waited_for() -> None:
+    """It is told of, with what to do; what is stopped says its own reason, and what is done is not told of."""
+    found = left_in_other(at(A, 10), at(OTHER, 4))
+    assert (found.left, found.settled, found.current) == ({OTHER: 6}, True, False)
+    assert found.held[OTHER].startswith("topic other was deleted before they were read. Take it out of kafka.topics")
+
+    assert left_in_other(at(A, 10), at(OTHER, 4, STOP)).held == {OTHER: "it is bad. Mend it."}
+    assert left_in_other(at(A, 10), at(OTHER, 10)).current
+    assert not left_in_other(at(A, 9), at(OTHER, 4)).settled
+
+
+def test_a_topic_that_is_gone_holds_nothing_else() -> None:
+    """Who waits for it goes on without, and its letters come back by topics of their own."""
+    waits = left_in_other(at(A, 4, None, {"other:0": 9}), at(OTHER, 4))
+    assert (set(waits.held), waits.settled) == ({OTHER}, False)
+
+    letter = Underway(at=OTHER, kind="record.reference", state=State.RETRYING, unpublished=False, letters=1)
+    found = left_in_other(at(A, 10), at(OTHER, 4), letters=[letter])
+    assert (list(found.underway), list(found.waiting), found.settled) == ([letter], [], False)
+
+
 def test_letters_at_rest_are_not_waited_for() -> None:
     """Dead ones that are published, and held ones."""
     found = standing(dict.fromkeys((A, B, C), 10), Positions(*DONE))

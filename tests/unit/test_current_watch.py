@@ -68,6 +68,25 @@ class Waiting:
         return set()
 
 
+class Cluster:
+    """One topic with five records, as long as it is there."""
+
+    def __init__(self) -> None:
+        self.there = {"t"}
+
+    def matching(self) -> set[TopicPartition]:
+        """Its partition."""
+        return {TopicPartition(topic, 0) for topic in self.there}
+
+    def ends(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        """Behind its last record."""
+        return dict.fromkeys(partitions, 5)
+
+    def topic_ids(self, topics: Sequence[str]) -> Mapping[str, str | None]:
+        """None is told."""
+        return {topic: None for topic in topics if topic in self.there}
+
+
 def one(state: State, *, unpublished: bool) -> Underway:
     """A letter."""
     return Underway(at=TopicPartition("t", 0), kind="record.reference", state=state, unpublished=unpublished, letters=1)
@@ -103,6 +122,24 @@ def test_letters_are_waited_for_as_long_as_they_may_come_to_an_end(
     assert (found, watch.exit_code()) == (settled, code)
     said = capsys.readouterr().err
     assert ("not published" in said) == (bool(looks[-1][1]) and RETRYING not in looks[-1][1])
+
+
+def test_a_topic_that_is_deleted_meanwhile_is_not_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """Once it was not there twice in a row: a broker that has just started may know of none yet."""
+    cluster, now = Cluster(), [0.0]
+    watch = CurrentWatch(Inspection(overview=Waiting(), offsets=cluster), lambda: now[0])
+    watch.topics.EVERY = 0.0
+    found = []
+    for there in [{"t"}, set(), {"t"}, set(), set(), set()]:
+        now[0] += 1.0
+        found.append(watch.settled())
+        cluster.there = there
+        # its two questions
+        watch.topics.turn(0)
+        watch.topics.turn(0)
+    assert found == [False] * 5 + [True]
+    assert watch.exit_code() == 5
+    assert "t-0: 5 records left: topic t was deleted before they were read. Take it out" in capsys.readouterr().err
 
 
 def test_who_may_not_log_in_is_told_before_kafka_is_waited_for() -> None:
