@@ -38,7 +38,7 @@ class Apart:
     fetch: Fetch = at_once
 
     def plan(self, records: Sequence[Record]) -> Plan:
-        """The plan of records, in the order of their offsets. Raises NotPlanned, DataFault, Transient."""
+        """The plan of records, in the order of their offsets. Raises NotPlanned, DataFault, TableFault, Transient."""
         while True:
             try:
                 return self.planner.plan(slices_of(records))

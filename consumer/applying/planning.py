@@ -28,7 +28,7 @@ def planned(
 ) -> Plan:
     """The plan of a batch; `beat` is called now and then, since many bindings may have to be made.
 
-    Raises Instead, DataFault, and Transient while the target, Kafka or the registry is away.
+    Raises Instead, DataFault, TableFault, and Transient while the target, Kafka or the registry is away.
     """
     while True:
         try:

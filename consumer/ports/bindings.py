@@ -11,7 +11,10 @@ from consumer.core.target import TableName, TargetTable
 from consumer.ports.evolution import Shapes
 
 Fetch = Callable[[Mapping[BindingKey, Run]], Mapping[BindingKey, Failure]]
-"""Has the registry asked for what runs lack, and waits a moment; says which ones lack it still, and why."""
+"""Has the registry asked for what runs lack, and waits a moment; says which ones lack it still, and why.
+
+Raises DataFault, TableFault where the target refuses to tell what was kept of them.
+"""
 
 
 class Bindings(Protocol):

@@ -8,12 +8,15 @@ import pytest
 
 from consumer.applying.planning import Instead, planned
 from consumer.binding.known import KnownBindings
-from consumer.core.failure import Transient, failed
+from consumer.core.binding import BindingKey
+from consumer.core.failure import Failure, Transient, failed
 from consumer.core.kinds import KINDS
 from consumer.core.plan import Plan
 from consumer.core.records import TopicPartition
+from consumer.core.runs import runs
 from consumer.core.target import TableName
 from consumer.ports.bindings import Fetch
+from consumer.ports.refusals import TableFault
 from consumer.ports.topics import Traits
 from consumer.reading.ahead import Ahead
 from consumer.reading.handover import Later, Work
@@ -25,6 +28,7 @@ ALSO_SLOW = TopicPartition("slow", 1)
 FIELDS = [{"name": "id", "type": "int"}]
 TOPICS = {at.topic: Topic(FIELDS, value_id=number) for at, number in ((WELL, 2), (SLOW, 9))}
 SECONDS = 20.0
+NO_GRANT = failed(KINDS["table.privilege"], "postgres", "recall schemas", "SQLSTATE 42501: InsufficientPrivilege")
 
 
 class Registry(World):
@@ -36,6 +40,14 @@ class Registry(World):
         self.go = threading.Event()
         self.asked = threading.Event()
         self.away = False
+        # what the target says when it is asked for schemas that were kept
+        self.refusal: Failure | None = None
+
+    def recall_schemas(self, registry: str, ids: Sequence[int] | None = None) -> dict[int, str]:
+        """None is kept, if that is to be known."""
+        if self.refusal is not None:
+            raise TableFault(self.refusal, None)
+        return super().recall_schemas(registry, ids)
 
     def schema(self, schema_id: int) -> str:
         """All others at once."""
@@ -125,3 +137,44 @@ def test_a_sick_registry_is_asked_again_at_each_look(registry: Registry) -> None
         turned.result(SECONDS)
 
     assert isinstance(thread.work(None, SLOW), Plan)
+
+
+def test_what_the_target_refuses_to_tell_is_for_the_batch_that_needs_it(registry: Registry) -> None:
+    """As schemas that were kept, without a grant: the thread goes on, whoever asks for them, and so does all else."""
+    thread = Thread(registry)
+    thread.ahead._patience = SECONDS
+    registry.away, registry.refusal = True, NO_GRANT
+    registry.go.set()
+    run = runs(slice_of([TOPICS["slow"].record("c", {"id": 1})], 0, SLOW))[0]
+    thread.ahead.want(BindingKey(SLOW.topic, run.key_frame, run.value_frame), run)
+    thread.ahead.turn(0)
+    assert thread.ahead.settled(0)
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            turned = pool.submit(thread.ahead.turn, SECONDS)
+            with pytest.raises(TableFault) as caught:
+                thread.work(None, SLOW)
+            assert caught.value.failure == NO_GRANT
+            turned.result(SECONDS)
+        assert isinstance(thread.work(lambda wanted: {}, WELL), Plan)
+        # somebody has granted it
+        registry.refusal = None
+        turned = pool.submit(thread.ahead.turn, SECONDS)
+        assert waiting(thread.work(None, SLOW)) == [(SLOW, "registry.status")]
+        turned.result(SECONDS)
+
+
+def test_a_refusal_that_comes_too_late_is_met_at_the_next_look(registry: Registry) -> None:
+    """Until then the registry is taken to be slow."""
+    thread = Thread(registry)
+    registry.away, registry.refusal = True, NO_GRANT
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(thread.ahead.turn, SECONDS)
+        assert waiting(thread.work(None, SLOW)) == [(SLOW, "registry.away")]
+        registry.go.set()
+        asking.result(SECONDS)
+        thread.ahead._patience = SECONDS
+        asking = pool.submit(thread.ahead.turn, SECONDS)
+        with pytest.raises(TableFault):
+            thread.work(None, SLOW)
+        asking.result(SECONDS)
