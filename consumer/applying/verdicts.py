@@ -58,7 +58,7 @@ class Judge:
         """One more attempt failed: later again, or dead."""
         said = failure if failure.correlation_id != "-" else located(failure, *letter.ref)
         kind, attempt, chance = KINDS[said.kind], letter.attempt + 1, random.random()
-        decision = self.policy.again(kind, attempt, chance, excused=letter.excused)
+        decision = self.policy.again(kind, attempt, chance, excused=letter.excused, before=letter.kind)
         # a person is not asked once more because of what time heals, as a lock or a server that is away
         heals = decision.excused and kind.type is ErrorType.TRANSIENT
         state = State.DEAD if letter.state is State.REPLAYING and not heals else decision.state

@@ -113,7 +113,8 @@ def letter_policy(settings: Settings) -> Policy:
         ErrorType.TRANSIENT: Budget(attempts=letters.transient_attempts, waited=letters.transient_hours * 3600),
         ErrorType.UNKNOWN: Budget(attempts=letters.unknown_attempts, waited=letters.unknown_hours * 3600),
     }
-    return Policy(budgets=budgets, tiers=letters.delays)
+    dependent = Budget(attempts=letters.dependent_attempts, waited=letters.dependent_hours * 3600)
+    return Policy(budgets=budgets, dependent=dependent, tiers=letters.delays)
 
 
 def table_policy(settings: Settings) -> TablePolicy:

@@ -76,12 +76,12 @@ Row = tuple[str, int, int]
 class Standing:
     """What an open letter's row says, but for its bytes. `due`: seconds until it is.
 
-    `excused`: how many attempts count in no budget. `row`: the table row that it is of; None where that is not known.
-    `size`: bytes of its record. `pointer`: its bytes are at the origin only. `topic_id`: of the topic whose position is
-    stored, where its record may be read at its origin. `searching`: its origin is searched for later changes of its
-    table row. `paused`: by a person, with its table, topic or partition. `imported`: it was another consumer's, whose
-    word for what record it is of stands alone until the row is known. `keeps`: a delete that waits for what is in front
-    of it, to keep that for its row's next key.
+    `kind`: of its last failure. `excused`: how many attempts count in no budget. `row`: the table row that it is of;
+    None where that is not known. `size`: bytes of its record. `pointer`: its bytes are at the origin only. `topic_id`:
+    of the topic whose position is stored, where its record may be read at its origin. `searching`: its origin is
+    searched for later changes of its table row. `paused`: by a person, with its table, topic or partition. `imported`:
+    it was another consumer's, whose word for what record it is of stands alone until the row is known. `keeps`: a
+    delete that waits for what is in front of it, to keep that for its row's next key.
     """
 
     id: int
@@ -90,6 +90,7 @@ class Standing:
     attempt: int
     due: float
     row: Row | None
+    kind: str = ""
     excused: int = 0
     size: int = 0
     pointer: bool = False

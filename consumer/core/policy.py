@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from consumer.core.backoff import Backoff
 from consumer.core.failure_kind import ErrorType, FailureKind, Scope
+from consumer.core.kinds import DEPENDENT, KINDS
 from consumer.core.letters import State
 from consumer.core.table_kinds import TABLE_KINDS
 
@@ -93,10 +94,14 @@ class Decision:
 class Policy:
     """Budgets by error type, and the delays of the retry topics in seconds, rising. A type without a budget has none.
 
+    `dependent`: that of records which are refused because of other rows, instead of their type's: those rows may come
+    with another table, hours later. None: that of their type.
+
     It is for records: what a table or the environment causes is waited for in place and uses no attempts up.
     """
 
     budgets: Mapping[ErrorType, Budget] = field(default_factory=dict)
+    dependent: Budget | None = None
     tiers: tuple[float, ...] = (5.0,)
 
     def decide(self, kind: FailureKind, attempt: int, chance: float, *, excused: int = 0) -> Decision:
@@ -105,21 +110,28 @@ class Policy:
         `chance` in [0, 1) spreads the delay. A persistent failure is dead at once, whatever the budgets say.
         `excused`: attempts so far that count in no budget.
         """
-        budget, counted = self.budgets.get(kind.type), attempt - excused
+        budget, counted = self._budget(kind), attempt - excused
         if kind.type is ErrorType.PERSISTENT or budget is None or budget.spent(counted, self._waited(counted)):
             return Decision(state=State.DEAD)
         return self._later(attempt, chance)
 
-    def again(self, kind: FailureKind, attempt: int, chance: float, *, excused: int = 0) -> Decision:
+    def again(self, kind: FailureKind, attempt: int, chance: float, *, excused: int = 0, before: str = "") -> Decision:
         """The same for a letter that came back, whose failure need not be the record's.
 
         What its table, the registry or the cluster causes it waits for, as long as it takes; what else the environment
-        does is for time.
+        does is for time. `before`: the kind that it failed with the last time.
         """
         if kind.scope is Scope.TABLE or kind.name in _NOT_SAID:
             return replace(self._later(attempt, chance), excused=True)
         known = kind if kind.scope is Scope.RECORD else replace(kind, type=ErrorType.TRANSIENT)
+        # one that has waited for other rows for hours does not die of the first thing that time heals
+        if before in DEPENDENT and known.type is ErrorType.TRANSIENT:
+            known = KINDS[before]
         return self.decide(known, attempt, chance, excused=excused)
+
+    def _budget(self, kind: FailureKind) -> Budget | None:
+        own = self.dependent if kind.name in DEPENDENT else None
+        return own or self.budgets.get(kind.type)
 
     def _later(self, attempt: int, chance: float) -> Decision:
         return Decision(state=State.RETRYING, delay=self.tiers[self.tier(attempt) - 1] * (1 + chance * JITTER))

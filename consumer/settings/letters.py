@@ -110,9 +110,24 @@ class Letters(Section):
         "be applied. 100: never.",
     )
     transient_attempts: int = Field(
-        default=8, ge=0, le=1000, description="How often a record whose failure time may heal is tried again."
+        default=8,
+        ge=0,
+        le=1000,
+        description="How often a record whose failure time may heal is tried again, but for those that wait for other "
+        "rows.",
     )
     transient_hours: float = Field(
+        default=24.0, ge=0, le=8760, description="Hours of delays between its tries after which it is tried no more."
+    )
+    dependent_attempts: int = Field(
+        default=1000,
+        ge=0,
+        le=100_000,
+        description="How often a record is tried again that is refused because of other rows: one that it refers to is "
+        "not there yet, another still has its unique value. In a snapshot these may come with a table that is read "
+        "hours later.",
+    )
+    dependent_hours: float = Field(
         default=24.0, ge=0, le=8760, description="Hours of delays between its tries after which it is tried no more."
     )
     unknown_attempts: int = Field(

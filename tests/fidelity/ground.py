@@ -16,7 +16,7 @@ from tests.real.engine.worker import Job, Workers
 _SECONDS = 600.0
 _PARTIAL = 5
 # what is tried again is soon known to be refused
-_LETTERS = {"flood_percent": 100, "delays": [0.1], "transient_attempts": 2}
+_LETTERS = {"flood_percent": 100, "delays": [0.1], "transient_attempts": 2, "dependent_attempts": 2}
 
 
 def database(at: Endpoints, modes: Sequence[Mode], target: str) -> str:

@@ -76,11 +76,12 @@ class Topics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What is tried of letters, how many may be bad, and how many seconds schemas are waited for."""
+    """What is tried of letters, how often and how many may be bad, and how many seconds schemas are waited for."""
 
     flood: FloodLimits = field(default_factory=FloodLimits)
     turn: TurnLimits = field(default_factory=TurnLimits)
     patience: float = 1.0
+    policy: Policy = POLICY
 
 
 USUAL = Bounds()
@@ -107,16 +108,16 @@ class Applying:
         binder = Binder(known, sources, BinderSettings(template=schema + ".{topic}", create=False))
         # what letters lack is asked for when a test says so
         self.ahead = Ahead(binder, bounds.patience)
-        judges = Judges(codec=Codec(encode=encode, decode=decode), policy=POLICY)
+        judges = Judges(codec=Codec(encode=encode, decode=decode), policy=bounds.policy)
         self.handover = Handover(max_bytes=1 << 30, max_batches=100)
-        apart = Apart(planner(known, policy=POLICY), binder, self.ahead.fetched)
+        apart = Apart(planner(known, policy=bounds.policy), binder, self.ahead.fetched)
         # no letter here only points to its record
         returns = Returns(sink, apart, None, judges, bounds.turn)
         # everything is on until a test says otherwise
         self.heard = returns.switches = Heard()
         patience = Patience(sink, CircuitBreaker("target"), Backoff(first=0.05, most=0.2))
         shop = Workshop(
-            planner=planner(known, policy=POLICY),
+            planner=planner(known, policy=bounds.policy),
             binder=binder,
             fetch=lambda wanted: {},
             returns=returns,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from consumer.core.backoff import Backoff
 from consumer.core.failure_kind import ErrorType, FailureKind
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import DEPENDENT, KINDS
 from consumer.core.letters import State
 from consumer.core.policy import JITTER, Budget, Decision, Policy, TablePolicy
 from consumer.core.record_kinds import RECORD_KINDS
@@ -19,6 +19,7 @@ POLICY = Policy(
         ErrorType.TRANSIENT: Budget(attempts=8, waited=24 * HOUR),
         ErrorType.UNKNOWN: Budget(attempts=3, waited=HOUR),
     },
+    dependent=Budget(attempts=1000, waited=24 * HOUR),
     tiers=(5.0, 30.0, 120.0, 600.0),
 )
 chances = st.floats(0, 1, exclude_max=True)
@@ -27,6 +28,7 @@ budgets = st.builds(Budget, attempts=st.integers(0, 50), waited=st.floats(0, 1e6
 policies = st.builds(
     Policy,
     budgets=st.dictionaries(st.sampled_from(ErrorType), budgets),
+    dependent=st.none() | budgets,
     tiers=st.lists(st.floats(0.1, 86_400), min_size=1, max_size=16, unique=True).map(lambda them: tuple(sorted(them))),
 )
 
@@ -34,12 +36,12 @@ policies = st.builds(
 @pytest.mark.parametrize(
     ("kind", "attempt", "delay"),
     [
-        ("record.reference", 1, 5),
-        ("record.reference", 2, 30),
-        ("record.reference", 3, 120),
-        ("record.reference", 4, 600),
-        ("record.reference", 8, 600),
-        ("record.reference", 9, None),
+        ("record.timeout", 1, 5),
+        ("record.timeout", 2, 30),
+        ("record.timeout", 3, 120),
+        ("record.timeout", 4, 600),
+        ("record.timeout", 8, 600),
+        ("record.timeout", 9, None),
         ("record.trigger", 1, 5),
         ("record.trigger", 3, 120),
         ("record.trigger", 4, None),
@@ -73,7 +75,7 @@ def test_a_budget_is_attempts(kind: str, attempt: int, delay: float | None) -> N
 def test_a_budget_is_delays_between_tries_that_count(waited: float, excused: int, last: int) -> None:
     """However long a letter was held, or its table away: the clock is not asked."""
     policy = replace(POLICY, budgets={ErrorType.TRANSIENT: Budget(attempts=1000, waited=waited)})
-    kind = KINDS["record.reference"]
+    kind = KINDS["record.timeout"]
 
     tried = [policy.again(kind, excused + attempt, 0.0, excused=excused).state for attempt in range(1, 160)]
 
@@ -120,8 +122,31 @@ def test_what_a_table_or_another_server_causes_is_no_attempt_of_records() -> Non
     for kind in ("registry.away", "registry.status", "registry.refused", "registry.tls", *others):
         assert POLICY.again(KINDS[kind], 50, 0.0) == refused
     assert POLICY.again(KINDS["kafka.no_topic"], 50, 0.0).state is State.DEAD
-    assert POLICY.again(KINDS["record.reference"], 9, 0.0).state is State.DEAD
-    assert POLICY.again(KINDS["record.reference"], 9, 0.0, excused=1) == Decision(state=State.RETRYING, delay=600)
+    assert POLICY.again(KINDS["record.timeout"], 9, 0.0).state is State.DEAD
+    assert POLICY.again(KINDS["record.timeout"], 9, 0.0, excused=1) == Decision(state=State.RETRYING, delay=600)
+
+
+DEPENDENTS = [KINDS[name] for name in sorted(DEPENDENT)]
+
+
+@pytest.mark.parametrize("kind", DEPENDENTS, ids=lambda kind: kind.name)
+def test_what_waits_for_other_rows_has_a_budget_of_its_own(kind: FailureKind) -> None:
+    """A day of delays, in which the table may come that they are in; without one it has that of its type."""
+    tried = [POLICY.decide(kind, attempt, 0.0).state for attempt in range(1, 160)]
+
+    assert tried == [State.RETRYING] * 147 + [State.DEAD] * 12
+    assert replace(POLICY, dependent=None).decide(kind, 9, 0.0).state is State.DEAD
+
+
+@pytest.mark.parametrize("kind", DEPENDENTS, ids=lambda kind: kind.name)
+def test_what_has_waited_for_other_rows_for_hours_does_not_die_of_one_slow_try(kind: FailureKind) -> None:
+    """The next one like it counts as ever; what time does not heal ends it at once."""
+    slow, later = KINDS["record.timeout"], Decision(state=State.RETRYING, delay=600)
+
+    assert POLICY.again(slow, 50, 0.0, before=kind.name) == later
+    assert POLICY.again(KINDS["kafka.no_topic"], 50, 0.0, before=kind.name) == later
+    assert POLICY.again(slow, 51, 0.0, before=slow.name).state is State.DEAD
+    assert POLICY.again(KINDS["record.value"], 50, 0.0, before=kind.name).state is State.DEAD
 
 
 TABLES = TablePolicy(backoff=Backoff(first=10.0, most=60.0), unknown_attempts=2)

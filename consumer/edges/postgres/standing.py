@@ -82,7 +82,8 @@ WITH came AS MATERIALIZED (
         OFFSET 0
     ) AS o
 )
-SELECT l.id, l.topic, l.partition, l."offset", l.state, l.attempt, l.excused, l.table_name, l.digest_a, l.digest_b,
+SELECT l.id, l.topic, l.partition, l."offset", l.state, l.kind, l.attempt, l.excused,
+    l.table_name, l.digest_a, l.digest_b,
     coalesce(l.searched < l.search_until, false) AS searching,
     coalesce(extract(epoch FROM l.due_at - clock_timestamp()), 0)::float8 AS due,
     b.letter_id IS NULL AS pointer, {size} AS size,
@@ -201,6 +202,7 @@ def _standing(row: Any, held: Mapping[TopicPartition, Paused]) -> Standing:
         id=row.id,
         ref=RecordRef(at, row.offset),
         state=State(row.state),
+        kind=row.kind,
         attempt=row.attempt,
         excused=row.excused,
         due=row.due,

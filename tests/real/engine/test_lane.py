@@ -37,7 +37,7 @@ def test_what_refers_to_a_row_that_comes_later_is_tried_until_it_is_there(scene:
     scene.feed.send("c", 2, "child", 5)
     scene.feed.flush()
     # however long it takes until the row is there
-    scene.job = replace(scene.job, letters={**SOON, "transient_attempts": 1000})
+    scene.job = replace(scene.job, letters={**SOON, "dependent_attempts": 1000})
     worker = running(scene, workers)
     eventually(lambda: scene.target.rows("once") == {2: ("child", 5)}, "the child of a known parent is there")
     scene.comes_to("0/0r")

@@ -64,6 +64,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "letters.flood_percent": (0, 100),
     "letters.transient_attempts": (0, 1000),
     "letters.transient_hours": (0, 8760),
+    "letters.dependent_attempts": (0, 100_000),
+    "letters.dependent_hours": (0, 8760),
     "letters.unknown_attempts": (0, 1000),
     "letters.unknown_hours": (0, 8760),
     "worker.drain_timeout": (1, 600),

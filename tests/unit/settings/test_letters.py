@@ -63,6 +63,7 @@ def test_the_topics_of_letters_follow_the_settings(environment: pytest.MonkeyPat
 def test_budgets_and_delays_of_retries_follow_the_settings(environment: pytest.MonkeyPatch) -> None:
     """Hours become seconds; what is persistent has no budget."""
     environment.setenv("HEADRACE_LETTERS__UNKNOWN_ATTEMPTS", "1")
+    environment.setenv("HEADRACE_LETTERS__DEPENDENT_HOURS", "2")
     policy = letter_policy(load())
 
     assert policy.tiers == (5, 30, 120, 600)
@@ -70,3 +71,4 @@ def test_budgets_and_delays_of_retries_follow_the_settings(environment: pytest.M
         ErrorType.TRANSIENT: Budget(attempts=8, waited=86_400),
         ErrorType.UNKNOWN: Budget(attempts=1, waited=3600),
     }
+    assert policy.dependent == Budget(attempts=1000, waited=7200)
