@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 
+from consumer.core.classify import met_conflict
 from consumer.core.failure import Failure, located
 from consumer.core.failure_kind import ErrorType
 from consumer.core.kinds import KINDS
@@ -58,10 +59,15 @@ class Judge:
         """One more attempt failed: later again, or dead."""
         said = failure if failure.correlation_id != "-" else located(failure, *letter.ref)
         kind, attempt, chance = KINDS[said.kind], letter.attempt + 1, random.random()
-        decision = self.policy.again(kind, attempt, chance, excused=letter.excused, before=letter.kind)
+        replayed = letter.state is State.REPLAYING
+        if replayed and met_conflict(said):
+            # it is no longer what a person sent again then, so that what meets one at each try comes to an end
+            decision = self.policy.excused(attempt, chance)
+        else:
+            decision = self.policy.again(kind, attempt, chance, excused=letter.excused, before=letter.kind)
         # a person is not asked once more because of what time heals, as a lock or a server that is away
         heals = decision.excused and kind.type is ErrorType.TRANSIENT
-        state = State.DEAD if letter.state is State.REPLAYING and not heals else decision.state
+        state = State.DEAD if replayed and not heals else decision.state
         return Verdict(
             id=letter.id,
             attempt=letter.attempt,

@@ -130,3 +130,8 @@ def may_be_the_tables(failure: Failure) -> bool:
     It is not where the transaction was left idle: then the server stood still, or this process.
     """
     return failure.kind in BUSY and failure.code != _LEFT_IDLE
+
+
+def met_conflict(failure: Failure) -> bool:
+    """Whether a record that was not taken in time met another transaction at each try, and was not slow itself."""
+    return failure.kind == "record.timeout" and of_sqlstate(failure.code).name == "target.conflict"

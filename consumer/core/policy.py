@@ -122,12 +122,16 @@ class Policy:
         does is for time. `before`: the kind that it failed with the last time.
         """
         if kind.scope is Scope.TABLE or kind.name in _NOT_SAID:
-            return replace(self._later(attempt, chance), excused=True)
+            return self.excused(attempt, chance)
         known = kind if kind.scope is Scope.RECORD else replace(kind, type=ErrorType.TRANSIENT)
         # one that has waited for other rows for hours does not die of the first thing that time heals
         if before in DEPENDENT and known.type is ErrorType.TRANSIENT:
             known = KINDS[before]
         return self.decide(known, attempt, chance, excused=excused)
+
+    def excused(self, attempt: int, chance: float) -> Decision:
+        """Later again; that attempt `attempt` (from 1) failed counts in no budget."""
+        return replace(self._later(attempt, chance), excused=True)
 
     def _budget(self, kind: FailureKind) -> Budget | None:
         own = self.dependent if kind.name in DEPENDENT else None

@@ -165,3 +165,23 @@ def test_a_slow_letter_among_others_costs_itself(scene: Scene) -> None:
     scene.each("IF NEW.id = 2 AND TG_TABLE_NAME = 't2' THEN PERFORM pg_sleep(60); END IF")
     assert scene.come_back()
     assert scene.letter_states() == {"applied": 11, "dead": 1}
+
+
+def test_a_letter_that_was_sent_again_and_meets_conflicts_comes_again(scene: Scene) -> None:
+    """They are over soon: a person is not asked once more because of them."""
+    scene.letters(1, ["t0"])
+    scene.each("RAISE EXCEPTION USING ERRCODE = 'deadlock_detected'")
+    assert scene.come_back()
+    assert (scene.letter_states(), scene.kinds()) == ({"retrying": 1}, {"record.timeout"})
+    scene.each("NULL")
+    assert scene.come_back()
+    assert scene.letter_states() == {"applied": 1}
+
+
+def test_a_letter_that_meets_a_conflict_at_each_try_comes_to_an_end(scene: Scene) -> None:
+    """As where a trigger says so itself: the first time alone counts in no budget."""
+    scene.letters(1, ["t0"])
+    scene.each("RAISE EXCEPTION USING ERRCODE = 'deadlock_detected'")
+    assert scene.come_back()
+    assert scene.come_back()
+    assert (scene.letter_states(), scene.kinds()) == ({"dead": 1}, {"record.timeout"})
