@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from consumer.core.failure import HeadraceError, Persistent, Transient
+from consumer.core.failure import HeadraceError, Persistent, Refused, Transient
 from consumer.core.target import TableName
 from consumer.edges.postgres.session import SessionSettings, connect
 from consumer.edges.postgres.translate import translated
@@ -258,6 +258,25 @@ def test_a_server_that_takes_no_writes_is_waited_for(server: str) -> None:
     connect(SessionSettings(dsn=dsn, worker="test", writes=False)).close()
 
     assert caught.value.failure.kind == "target.read_only"
+
+
+@pytest.mark.provokes("worker.settings")
+def test_a_role_that_may_not_trust_the_source_is_refused(server: str, session: psycopg.Connection, schema: str) -> None:
+    """The setting is named, and the right that it needs: that alone will do."""
+    role = f"r{schema}"
+    session.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'r'".encode())
+    dsn = psycopg.conninfo.make_conninfo(server, user=role, password="r")
+    trusting = SessionSettings(dsn=dsn, worker="test", trust_source=True)
+    right = f"GRANT SET ON PARAMETER session_replication_role TO {role}"
+    with pytest.raises(Refused) as caught:
+        connect(trusting)
+    session.execute(right.encode())
+    connect(trusting).close()
+
+    failure = caught.value.failure
+    assert (failure.kind, failure.code) == ("worker.settings", "42501")
+    assert failure.detail.startswith("target.constraints: ")
+    assert right in failure.remedy
 
 
 def test_a_session_is_prepared(server: str) -> None:

@@ -65,8 +65,8 @@ def keepalives(seconds: float) -> dict[str, Any]:
 def connect(settings: SessionSettings) -> psycopg.Connection:
     """Open an autocommit session in which values are read and written as `value_settings` say.
 
-    Raises ConnectionLost, Persistent (credentials), Refused (a pooler, an old server, or a connection string
-    that is none), or Transient for a server that takes no writes.
+    Raises ConnectionLost, Persistent (credentials), Refused (a pooler, an old server, a connection string that is none,
+    or a role that may not trust the source), or Transient for a server that takes no writes.
     """
     _require_dsn(settings.dsn)
     with translated("connect"):
@@ -113,7 +113,20 @@ def _prepare(connection: psycopg.Connection, settings: SessionSettings) -> None:
     }
     if settings.trust_source:
         values["session_replication_role"] = "replica"
-    configure(connection, values)
+    try:
+        configure(connection, values)
+    except psycopg.errors.InsufficientPrivilege as error:
+        # any role may set the others
+        if not settings.trust_source:
+            raise
+        raise Refused(_not_trusted(connection.info.user)) from error
+
+
+def _not_trusted(role: str) -> Failure:
+    detail = f'target.constraints: the role {role} may not set session_replication_role, as "trust-source" does'
+    remedy = f"As a superuser, GRANT SET ON PARAMETER session_replication_role TO {role}; "
+    remedy += 'or set target.constraints = "check".'
+    return failed(KINDS["worker.settings"], "postgres", "connect", detail, remedy=remedy, code="42501")
 
 
 def cancel(connection: psycopg.Connection | None) -> None:
