@@ -13,7 +13,7 @@ from consumer.core.key_turns import Ids, KeyRun, late, unseen, with_runs
 from consumer.core.plan import Plan
 from consumer.core.records import TopicPartition
 from consumer.ports.target import Sink, Taken
-from consumer.ports.topics import Barriers
+from consumer.ports.topics import Barriers, allowed
 
 
 class KeyTurns:
@@ -63,8 +63,9 @@ class KeyTurns:
         return found
 
     def unknown(self, places: Mapping[TopicPartition, int]) -> list[TopicPartition]:
-        """Those of the partitions that can't know what to wait for: others of their topics have no leader. Raises
-        Transient.
+        """Those of the partitions that can't know what to wait for: others of their topics have no leader, or are
+        hidden. Raises Transient.
         """
-        lost = {at.topic for at in self._offsets.leaderless(sorted({at.topic for at in places}))} if places else set()
-        return [at for at in places if at.topic in lost]
+        lost, hidden = allowed(self._offsets.leaderless, {at.topic for at in places})
+        topics = {*hidden, *(at.topic for at in lost)}
+        return [at for at in places if at.topic in topics]
