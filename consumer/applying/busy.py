@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from consumer.applying.cuts import Step, by_topic, smaller
+from consumer.applying.rests import Rests
 from consumer.core.failure import Failure, located
 from consumer.core.failure_kind import FailureKind
 from consumer.core.kinds import KINDS
@@ -28,8 +29,6 @@ _TRIES = {_TIMEOUT: 1, _LOCKED: 2, "target.conflict": 10}
 _ALONE = 2
 # of what failed, the part that is tried the next time
 _PART = 32
-# how many times as long as it was tried in vain a table is not tried
-_REST = 3
 # how many deadlines a table may cost others in one go
 _IN_VAIN = 2
 # the least number of records from which on a partition is tried with others again
@@ -61,21 +60,19 @@ class Busy:
 
     def __init__(self, deadline: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._deadline = deadline
-        self._clock = clock
-        # why and until when the partitions of these topics are not tried
-        self._resting: dict[str, tuple[Failure, float]] = {}
+        # the topics whose partitions are not tried
+        self._rests: Rests[str, Failure] = Rests(clock)
         self._searches: dict[TopicPartition, _Search] = {}
         # seconds in which topics were tried in vain since they rested last
         self._spent: defaultdict[str, float] = defaultdict(float)
 
     def rested(self, work: Work) -> tuple[Work | None, list[Stopped]]:
         """What may be tried of a batch, and the stops of partitions whose tables rest."""
-        now = self._clock()
-        self._resting = {topic: (why, until) for topic, (why, until) in self._resting.items() if now < until}
-        resting = [piece for piece in work.slices if piece.at.topic in self._resting and len(piece)]
+        rests = self._rests.now()
+        resting = [piece for piece in work.slices if piece.at.topic in rests and len(piece)]
         if not resting:
             return work, []
-        stops = [_stop(piece, self._resting[piece.at.topic][0]) for piece in resting]
+        stops = [_stop(piece, rests[piece.at.topic][0]) for piece in resting]
         kept = tuple(piece for piece in work.slices if piece not in resting)
         return work.part(kept) if kept else None, stops
 
@@ -128,8 +125,7 @@ class Busy:
         if not sure and self._goes_on(its, busy, ref):
             return [*front, *self.apart(its)]
         why = _of(KINDS["table.busy"], busy)
-        until = self._clock() + _REST * max(self._spent.pop(topic) for topic in mine)
-        self._resting |= dict.fromkeys(topics, (why, until))
+        self._rests.begin(topics, why, max(self._spent.pop(topic) for topic in mine))
         return [*front, *(_stop(piece, why) for piece in its.slices)]
 
     def _failed(self, work: Work, busy: TableBusy) -> tuple[RecordRef | None, bool]:

@@ -2,13 +2,14 @@
 
 A copy only says which letter it is. Whether it counts, and with which bytes, the row says. Those that come together are
 brought further in one transaction. When the target does not take it, they are tried again without what is at fault, or
-in halves, until that is one letter, which it costs alone.
+in halves, until that is one letter, which it costs alone. What takes long has its partition of a retry topic rest, so
+that the main topics have the most of the time.
 """
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from consumer.applying.apart import Apart, NotPlanned
@@ -28,6 +29,7 @@ from consumer.applying.copies import (
 )
 from consumer.applying.letter_plans import LetterPlans
 from consumer.applying.rereading import Rereading
+from consumer.applying.rests import Rests
 from consumer.applying.swaps import swapped
 from consumer.applying.verdicts import Judge
 from consumer.core.failure import Failure, HeadraceError, Transient
@@ -44,6 +46,10 @@ from consumer.core.turns import Blame, Known, Room, Turns, learned, turns
 from consumer.ports.refusals import DataFault, Reconsider, TableBusy, TableFault
 from consumer.ports.target import Sink
 
+_LOCKED, _TIMEOUT = "target.locked", "target.timeout"
+# why a partition of a retry topic rests
+_SLOW = "letters were slow"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judges:
@@ -58,7 +64,7 @@ class Turn:
     """What became of retry topics' partitions in one turn: `waits` says in how many seconds one goes on, `why` why.
 
     `left`: what found no time. `anew`: the topics that were bound anew in it, and need not be again. `evolved`: plans
-    that changed tables. `beat`: called whenever the thread shows that it lives.
+    that changed tables. `beat`: called whenever the thread shows that it lives. `took`: seconds of the last try.
     """
 
     until: float
@@ -68,6 +74,7 @@ class Turn:
     left: tuple[Slice, ...] = ()
     anew: set[str] = field(default_factory=set)
     evolved: list[Plan] = field(default_factory=list)
+    took: float = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -86,8 +93,8 @@ class TurnLimits:
 
     `seconds`: of work, so that the main topics wait no longer. `most`: copies that are brought further together.
     `bytes`: of their letters, and as many of what waits for these. `within`: seconds for a statement of several
-    letters, so that a slow one is found soon. `locked`: seconds for which letters of a table that is locked are not
-    tried. `off`: seconds between looks at a retry lane that is switched off.
+    letters, so that a slow one is found soon; what takes longer is slow. `locked`: least seconds for which letters of a
+    table that is locked are not tried. `off`: seconds between looks at a retry lane that is switched off.
     """
 
     seconds: float = 1.0
@@ -120,8 +127,10 @@ class Returns:
         self._pace = self._sizer.first()
         # whether anything comes back; set by whoever composes
         self.switches: Switches = ALL_ON
-        # why and until when the letters of these topics are not tried (monotonic)
-        self._locked: dict[str, tuple[Failure, float]] = {}
+        # the topics whose letters are not tried
+        self._locked: Rests[str, Failure] = Rests()
+        # partitions of retry topics whose letters were slow; set by whoever has another clock
+        self.slow: Rests[TopicPartition, str] = Rests(together=True)
 
     def work(self, slices: Part, beat: Callable[[], None] = lambda: None) -> Turn:
         """Work on what was read of retry topics; what is not due waits. Beats in front of each try.
@@ -134,11 +143,13 @@ class Returns:
             turn.waits = {piece.at: self._limits.off for piece in slices}
             turn.why = "the retry lane is switched off"
             return turn
+        self._leave(slices, turn)
         todo = deque([slices])
         while todo:
             part = [piece for piece in todo.popleft() if piece.at not in turn.waits]
             if part:
                 todo.extendleft(reversed(self._tried(part, turn)))
+                self._leave((piece for rest in todo for piece in rest), turn)
             if todo and turn.is_over:
                 turn.left = left(slices, [piece for part in todo for piece in part], turn.waits)
                 break
@@ -240,7 +251,7 @@ class Returns:
             try:
                 return self._plans.is_whole(letter)
             except (NotPlanned, DataFault, TableFault, Transient) as error:
-                blame = self._blamed([letter], error)
+                blame = self._blamed([letter], error, turn)
             if not self._bind_anew(blame, turn):
                 why = blame.failures[letter.ref]
                 if KINDS[why.kind].scope is Scope.RECORD:
@@ -270,10 +281,10 @@ class Returns:
         """
         turn.beat()
         try:
-            plan = replace(
-                self._plans.plan(now.tried, now.bare(), turn.goes_on), slices=passed(part), verdicts=verdicts
-            )
-            applied = self._sink.apply(plan, within=self._limits.within if len(now.tried) > 1 else None)
+            with self._timed(part, turn):
+                plan = self._plans.plan(now.tried, now.bare(), turn.goes_on)
+                plan = replace(plan, slices=passed(part), verdicts=verdicts)
+                applied = self._sink.apply(plan, within=self._limits.within if len(now.tried) > 1 else None)
         except Reconsider as found:
             if not found.refused:
                 raise
@@ -282,20 +293,21 @@ class Returns:
             if not now.tried:
                 # what is refused are outcomes, and no other try has less of them
                 raise
-            return self._blamed(now.tried, error)
+            return self._blamed(now.tried, error, turn)
         self._pace = self._sizer.committed(self._pace, count(part), applied.seconds)
         for evolution in plan.evolving():
             self._binder.forget(evolution.table)
         turn.evolved += [plan] if plan.evolving() else []
         return None
 
-    def _blamed(self, letters: Sequence[Standing], error: HeadraceError) -> Blame:
+    def _blamed(self, letters: Sequence[Standing], error: HeadraceError, turn: Turn) -> Blame:
         """Whom it is blamed on that letters fail; a table that is locked is left alone then. Raises the error where it
         is the environment's.
         """
         blame = blamed(letters, error, self._binder.topics_of)
         if blame.whole and isinstance(error, TableBusy):
-            self._rest(blame)
+            for topic, why in {ref.at.topic: why for ref, why in blame.failures.items()}.items():
+                self._locked.begin([topic], why, turn.took, self._limits.locked)
         return blame
 
     def _verdicts(self, now: Turns, known: Known, came: Collection[Standing]) -> tuple[Verdict, ...]:
@@ -318,14 +330,34 @@ class Returns:
         turn.anew |= topics
         return bool(topics)
 
-    def _resting(self, letters: Collection[Standing]) -> dict[RecordRef, Failure]:
-        """Those of the letters that are not tried now, and why."""
-        now = time.monotonic()
-        self._locked = {topic: (why, until) for topic, (why, until) in self._locked.items() if now < until}
-        resting = (letter for letter in letters if letter.ref.at.topic in self._locked)
-        return {letter.ref: self._locked[letter.ref.at.topic][0] for letter in resting}
+    # what is not tried for a while
 
-    def _rest(self, blame: Blame) -> None:
-        """Leave topics alone whose table is locked."""
-        until = time.monotonic() + self._limits.locked
-        self._locked |= {ref.at.topic: (why, until) for ref, why in blame.failures.items()}
+    def _resting(self, letters: Collection[Standing]) -> dict[RecordRef, Failure]:
+        """Those of the letters whose tables are locked, and why they are not tried."""
+        locked = self._locked.now()
+        return {letter.ref: locked[letter.ref.at.topic][0] for letter in letters if letter.ref.at.topic in locked}
+
+    def _leave(self, pieces: Iterable[Slice], turn: Turn) -> None:
+        """Have wait what is left of partitions that rest."""
+        slow = self.slow.now()
+        for piece in pieces:
+            if piece.at in slow:
+                turn.why, turn.waits[piece.at] = slow[piece.at]
+
+    @contextmanager
+    def _timed(self, part: Part, turn: Turn) -> Iterator[None]:
+        """A try. What is slow, or in vain for time, has its partition rest; a table that is locked rests by itself."""
+        began, in_vain, done, locked = time.monotonic(), False, False, False
+        try:
+            yield
+            done = True
+        except Transient as error:
+            in_vain = error.failure.kind == _TIMEOUT
+            locked = isinstance(error, TableBusy) and error.failure.kind == _LOCKED
+            raise
+        finally:
+            turn.took = time.monotonic() - began
+            if in_vain or (turn.took > self._limits.within and not locked):
+                partitions = {piece.at for piece in part}
+                # of several that failed, the parts that are tried next say which it is
+                self.slow.begin(partitions if done or len(partitions) == 1 else (), _SLOW, turn.took)

@@ -17,6 +17,7 @@ from consumer.applying.dependents import Dependents
 from consumer.applying.holdings import Holdings
 from consumer.applying.key_turns import KeyTurns
 from consumer.applying.patience import Patience, Stopping
+from consumer.applying.rests import Rests
 from consumer.applying.returns import Judges, Returns, TurnLimits
 from consumer.applying.topic_watch import TopicWatch
 from consumer.binding.binder import Binder, Sources
@@ -28,12 +29,13 @@ from consumer.core.failure_kind import ErrorType
 from consumer.core.flood import FloodGuard, FloodLimits
 from consumer.core.letterhead import Codec
 from consumer.core.policy import Budget, Policy, TablePolicy
-from consumer.core.records import TopicPartition
+from consumer.core.records import Slice, TopicPartition
 from consumer.edges.breaker import CircuitBreaker
 from consumer.edges.postgres.lookup import PostgresCatalog
 from consumer.edges.postgres.outbox import PostgresOutbox
 from consumer.edges.postgres.sink import PostgresSink
 from consumer.edges.rows import RowDecoder
+from consumer.ports.letters import Unposted
 from consumer.ports.target import Start, Taken
 from consumer.ports.topics import Traits
 from consumer.reading.ahead import Ahead
@@ -76,12 +78,16 @@ class Topics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What is tried of letters, how often and how many may be bad, and how many seconds schemas are waited for."""
+    """What is tried of letters, how often and how many may be bad.
+
+    `patience`: seconds for which schemas are waited for. `clock`: what rests go by.
+    """
 
     flood: FloodLimits = field(default_factory=FloodLimits)
     turn: TurnLimits = field(default_factory=TurnLimits)
     patience: float = 1.0
     policy: Policy = POLICY
+    clock: Callable[[], float] = time.monotonic
 
 
 USUAL = Bounds()
@@ -115,6 +121,7 @@ class Applying:
         returns = Returns(sink, apart, None, judges, bounds.turn)
         # everything is on until a test says otherwise
         self.heard = returns.switches = Heard()
+        returns.slow = Rests(bounds.clock, together=True)
         patience = Patience(sink, CircuitBreaker("target"), Backoff(first=0.05, most=0.2))
         shop = Workshop(
             planner=planner(known, policy=bounds.policy),
@@ -122,7 +129,7 @@ class Applying:
             fetch=lambda wanted: {},
             returns=returns,
             flood=FloodGuard(bounds.flood),
-            busy=Busy(sink.settings.batch_deadline),
+            busy=Busy(sink.settings.batch_deadline, bounds.clock),
             dependents=Dependents(sink, cluster),
             keys=KeyTurns(sink, cluster),
         )
@@ -133,6 +140,8 @@ class Applying:
         self._places = [TopicPartition(topic, 0) for topic in topics]
         self._taken: dict[TopicPartition, Taken] = {}
         self._ends: dict[TopicPartition, int] = {}
+        # what came back last, by partition
+        self._came: dict[TopicPartition, Slice] = {}
         sink.seed({})
         self.take()
 
@@ -154,17 +163,32 @@ class Applying:
             self._ends[at] = slices[-1].end
         self.handover.offer(Work(slices=tuple(slices)))
 
-    def come_back(self, outbox: PostgresOutbox, lane: str, *, reverse: bool = False) -> int:
-        """Hand all copies that are to be published over as records of a retry topic; where it ends then."""
+    def come_back(self, outbox: PostgresOutbox, *lanes: str, reverse: bool = False) -> int:
+        """Hand all copies that are to be published over as records of retry topics, by turns; where the first ends."""
         copies = outbox.claim(1000, 0.0)[:: -1 if reverse else 1]
+        pieces = [self._lane(lane, copies[number :: len(lanes)]) for number, lane in enumerate(lanes)]
+        self._came |= {piece.at: piece for piece in pieces}
+        self.handover.offer(Work(slices=tuple(pieces), lane=True))
+        return pieces[0].end
+
+    def come_again(self, lane: str) -> None:
+        """Take a retry topic's partition anew, and hand over what it has not passed yet of what came back last."""
+        at = TopicPartition(lane, 0)
+        self.handover.ask([at])
+        self.applier.turn(0)
+        (taken,) = [one for one in self.handover.notices() if isinstance(one, Taken)]
+        came = self._came[at]
+        rest = came.tail(sum(offset < taken.next_offset for offset in came.offsets))
+        self.handover.offer(Work(slices=(replace(rest, epoch=taken.epoch),), lane=True))
+
+    def _lane(self, lane: str, copies: Sequence[Unposted]) -> Slice:
         at = TopicPartition(lane, 0)
         headers = [tuple(encode(copy.head, copy.headers)) for copy in copies]
         start = self._ends[at]
         records = [(copy.key, copy.value) for copy in copies]
         piece = slice_of(records, start, at, epoch=self._taken[at].epoch)
         self._ends[at] = piece.end
-        self.handover.offer(Work(slices=(replace(piece, headers=lambda offset: headers[offset - start]),), lane=True))
-        return piece.end
+        return replace(piece, headers=lambda offset: headers[offset - start])
 
     def turns(self, done: Callable[[list[Notice]], bool], seconds: float = 60.0) -> list[Notice]:
         """Turn until that is so of what the reader was told; returns it, also when it never was."""

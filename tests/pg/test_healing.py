@@ -21,9 +21,10 @@ from consumer.edges.postgres.sink import PostgresSink
 from consumer.ports.facts import Fact, Healed
 from consumer.reading.handover import Stopped
 from consumer.stack.waiting import wait_until
-from tests.pg.applying import Applying
+from tests.pg.applying import Applying, Bounds
 from tests.pg.conftest import Catalogs, Pools, Sinks
 from tests.pg.test_busy import count, locked, moved
+from tests.unit.clock import Clock
 
 DEADLINE = 2.0
 AT = TopicPartition("t", 0)
@@ -74,11 +75,17 @@ class Scene:
 
 
 @pytest.fixture
-def scene(session: psycopg.Connection, sinks: Sinks, catalogs: Catalogs, schema: str) -> Scene:
+def clock() -> Clock:
+    """What rests go by."""
+    return Clock()
+
+
+@pytest.fixture
+def scene(session: psycopg.Connection, sinks: Sinks, catalogs: Catalogs, schema: str, clock: Clock) -> Scene:
     """It has its position."""
     session.execute(f"CREATE TABLE {schema}.t (id bigint PRIMARY KEY, word text)")
     sink = sinks("healing", DEADLINE)
-    return Scene(Applying(sink, catalogs(), schema, [AT.topic]), sink)
+    return Scene(Applying(sink, catalogs(), schema, [AT.topic], Bounds(clock=clock)), sink)
 
 
 @pytest.mark.provokes("target.session")
@@ -129,14 +136,15 @@ def test_a_session_that_was_ended_is_opened_again(session: psycopg.Connection, s
 
 
 def test_a_table_that_is_set_aside_goes_on_when_it_can(
-    server: str, session: psycopg.Connection, scene: Scene, schema: str
+    server: str, session: psycopg.Connection, scene: Scene, schema: str, clock: Clock
 ) -> None:
     """Both are said, with how often it had stopped."""
     with locked(server, schema):
         scene.offer()
         scene.applying.turns(lambda told: any(isinstance(one, Stopped) for one in told))
         assert scene.acts == [Act.SET_ASIDE]
-    scene.applying.applier._attempts._busy._resting.clear()
+    # its rest is over
+    clock.now += 60.0
     scene.apply()
 
     assert scene.acts == [Act.SET_ASIDE, Act.GOES_ON]
