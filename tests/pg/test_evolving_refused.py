@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 
 import psycopg
 import pytest
@@ -12,10 +14,12 @@ import pytest
 from consumer.core.plan import Plan
 from consumer.planning.planner import BadRecord
 from consumer.ports.refusals import ConnectionLost, NotChanged, TableBusy, TableFault, TooSlow
+from consumer.stack.waiting import wait_until
 from tests.pg.conftest import Pools, Sinks
 from tests.pg.evolving_cases import BIG, SIZE, WORD, c, enum
 from tests.pg.following import EVERYTHING, Follower, Scene, Source, follow
 from tests.pg.landing import ID
+from tests.unit.semantic import decimal
 
 KEYED = "CREATE TABLE {t} (id int8 PRIMARY KEY)"
 ROW = {"id": 1, "word": "w"}
@@ -157,6 +161,29 @@ def test_a_table_that_was_changed_meanwhile_is_looked_at_again(scene: Scene) -> 
     assert "changed" in caught.value.failure.detail
     one.binder.forget(scene.table)
     one.apply(scene.record([ID, WORD], ROW))
+    assert scene.history() == []
+
+
+def test_a_table_that_is_changed_while_it_is_waited_for_is_looked_at_again(scene: Scene, server: str) -> None:
+    """Nothing of a person's change is undone, which would round what is there."""
+    scene.sql("CREATE TABLE {t} (id int8 PRIMARY KEY, c numeric(5,2)); INSERT INTO {t} VALUES (1, 1.25)")
+    fields, one = [ID, c(decimal(12, 4))], scene.worker()
+    plan = one.plan(scene.record(fields, {"id": 2, "c": Decimal("2.0625")}))
+    with psycopg.connect(server) as person, ThreadPoolExecutor(1) as thread:
+        person.execute(f"ALTER TABLE {scene.table} ALTER c TYPE numeric(20,6)".encode())
+        person.execute(f"UPDATE {scene.table} SET c = 1.234567".encode())
+        applied = thread.submit(one.sink.apply, plan)
+        waits = "SELECT FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))"
+        asked = (person.info.backend_pid,)
+        assert wait_until(lambda: applied.done() or scene.session.execute(waits, asked).rowcount == 1, 20)
+        person.commit()
+        with pytest.raises(TableFault, match="has been changed"):
+            applied.result(20)
+    assert scene.rows() == [(1, Decimal("1.234567"))]
+
+    one.binder.forget(scene.table)
+    one.apply(scene.record(fields, {"id": 2, "c": Decimal("2.0625")}))
+    assert scene.rows() == [(1, Decimal("1.234567")), (2, Decimal("2.0625"))]
     assert scene.history() == []
 
 

@@ -82,18 +82,19 @@ class Changer:
     def _change(self, connection: psycopg.Connection, evolution: Evolution, until: float) -> None:
         with _changing(evolution):
             self._lock(connection, evolution)
-            now = read_shape(connection, evolution.table)
-        if now == evolution.after:
+        if not _is_due(connection, evolution):
             # another worker was first
             return
-        if now != evolution.before:
-            raise TableFault(_moved(evolution), evolution.table)
         with _changing(evolution):
             if evolution.before is None:
                 self._ensure_schema(connection, evolution.table)
             else:
                 # waiting for others is no part of how long the change takes
                 connection.execute(sql.SQL("LOCK TABLE {}").format(table_name(evolution.table)))
+        # whoever held the table may have changed it
+        if evolution.before is not None and not _is_due(connection, evolution):
+            return
+        with _changing(evolution):
             for statement in statements(evolution.table, evolution.rest):
                 left = until - time.monotonic()
                 if left <= 0:
@@ -108,6 +109,19 @@ class Changer:
         if connection.execute(query, (table.schema,)).fetchone() == (True,):
             connection.execute(_LOCK, (f"headrace schema {table.schema}",))
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(table.schema)))
+
+
+def _is_due(connection: psycopg.Connection, evolution: Evolution) -> bool:
+    """Whether the table is as it was when the change was planned, and not as the change leaves it. Raises TableFault
+    where it is neither.
+    """
+    with _changing(evolution):
+        now = read_shape(connection, evolution.table)
+    if now == evolution.after:
+        return False
+    if now != evolution.before:
+        raise TableFault(_moved(evolution), evolution.table)
+    return True
 
 
 def _limit(connection: psycopg.Connection, locks: str, statement: str) -> None:
