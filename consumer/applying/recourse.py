@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import structlog
+
 from consumer.applying.busy import Busy
 from consumer.applying.cuts import Step, apart, each_topic, halved, handed_on, reconsidered, smaller, without_table
 from consumer.applying.dependents import Dependents
@@ -14,8 +16,11 @@ from consumer.core.kinds import TOO_DEPENDENT
 from consumer.core.letters import BEHIND
 from consumer.core.records import RecordRef, TopicPartition
 from consumer.core.sizer import IN_THE_WAY, TOO_MUCH
-from consumer.ports.refusals import DataFault, Reconsider, TableBusy, TableFault
+from consumer.core.target import TableName
+from consumer.ports.refusals import Altered, DataFault, Reconsider, TableBusy, TableFault
 from consumer.reading.handover import Handover, Paced, Stopped, Work
+
+log = structlog.get_logger("headrace.apply")
 
 # what a smaller batch may not meet
 _SMALLER = TOO_MUCH | IN_THE_WAY
@@ -37,6 +42,8 @@ class Recourse:
     def judged(self, work: Work, fault: DataFault | TableFault) -> list[Step]:
         """What a refusal by the target costs: a catalog that moved, or one more table that refuses rows, costs another
         look, rows that are refused cost their record, a table that is refused costs its partitions."""
+        if isinstance(fault, Altered) and not fault.tables <= work.altered:
+            return [self._anew(work, fault.tables)]
         looks = 1 if isinstance(fault, TableFault) else _LOOKS
         if fault.table not in work.refusing and len(work.refusing) < looks:
             self.binder.forget(fault.table, doubted=True)
@@ -53,6 +60,13 @@ class Recourse:
             # its letter can't be written as one of its row: the target can't hold its key, so there is no such row
             return [replace(work, plan=None, rowless=work.rowless | {ref})]
         return [replace(work, plan=None, refused={**work.refused, ref: fault.failure})]
+
+    def _anew(self, work: Work, altered: frozenset[TableName]) -> Work:
+        """The batch, to be planned for the tables as they are now: once for each, however many were altered at once."""
+        log.info("tables were altered, so rows are planned anew", tables=sorted(map(str, altered)))
+        for table in altered:
+            self.binder.forget(table, doubted=True)
+        return replace(work, plan=None, altered=work.altered | altered)
 
     def _without(self, work: Work, fault: TableFault) -> list[Step]:
         if fault.table is None and len({piece.at.topic for piece in work.slices}) > 1:

@@ -1,6 +1,6 @@
 """What turns records of a schema into writes, and what has to be done to their table first."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from consumer.core.rewriting import Rewritten
 from consumer.core.runs import Run
 from consumer.core.shaping import Shape
 from consumer.core.steps import AddLabel, DropColumn, Step, TableShape
-from consumer.core.target import TableName, TargetColumn, TargetTable
+from consumer.core.target import FilledColumn, TableName, TargetColumn, TargetTable
 from consumer.core.types import Carriage
 from consumer.core.writes import StagedColumn
 
@@ -103,7 +103,8 @@ class Binding:
     be done to the table first; it is bound as it is then. `labels`: those that the table's enums have then, by the
     source's columns, where others are to be added. `doubts`: the columns whose nulls in updates are not taken at their
     word. `source`: what the source calls the table (`db`, `schema`, `table`), as far as the target's name follows it; a
-    change of another one is not of this binding.
+    change of another one is not of this binding. `filled`: the table's columns that its rows are written into, as far
+    as they were read from a catalog.
     """
 
     schema: WriterSchema
@@ -129,6 +130,18 @@ class Binding:
     labels: Mapping[str, Collection[str]] = field(default_factory=dict)
     doubts: Mapping[str, Doubt] = field(default_factory=dict)
     source: Mapping[str, str | None] = field(default_factory=dict)
+    filled: tuple[FilledColumn, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # once, since each write of each batch has it
+        object.__setattr__(self, "filled", tuple(self._filled()))
+
+    def _filled(self) -> Iterator[FilledColumn]:
+        names = {column.target.name for column in self.columns} | {column.name for column in self.meta}
+        names |= {self.soft.column} if self.soft else set()
+        for column in self.table.columns if self.table else ():
+            if column.name in names and column.exact is not None:
+                yield FilledColumn(column.name, column.exact)
 
     def is_of(self, run: Run) -> bool:
         """Whether it is the binding of these records, too."""

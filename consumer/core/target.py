@@ -1,6 +1,7 @@
 """Target tables, as rows are written into them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from consumer.core.types import Kind
 
@@ -20,6 +21,20 @@ class TableName:
         return f"{self.schema}.{self.name}"
 
 
+class ExactType(NamedTuple):
+    """A column's type as the catalog numbers it: any other pair is another type, or keeps more or less of a value."""
+
+    oid: int
+    modifier: int
+
+
+class FilledColumn(NamedTuple):
+    """A target column that rows are written into, and its type."""
+
+    name: str
+    type: ExactType
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetColumn:
     """A target column as the catalog has it. `type_name` is pg_type.typname, `cast` its name in a cast, `item` what an
@@ -28,7 +43,7 @@ class TargetColumn:
 
     `identity`: the target can number it; `always`: and no update sets another number than its.
     `lacks`: the privileges on it that we do not have. `required`: it takes no null. `needed`: a new row has
-    to be given a value of it, since neither a default nor a trigger does it.
+    to be given a value of it, since neither a default nor a trigger does it. `exact`: where it was read from a catalog.
     """
 
     name: str
@@ -48,6 +63,7 @@ class TargetColumn:
     required: bool = False
     needed: bool = False
     lacks: frozenset[str] = frozenset()
+    exact: ExactType | None = field(default=None, compare=False)
 
     @property
     def kind(self) -> Kind:

@@ -11,7 +11,7 @@ from consumer.core.letters import Record
 from consumer.core.modes import SoftDelete
 from consumer.core.records import RecordRef
 from consumer.core.runs import Run, origin, recorded
-from consumer.core.target import TableName, TargetColumn
+from consumer.core.target import FilledColumn, TableName, TargetColumn
 
 
 class Action(Enum):
@@ -97,7 +97,8 @@ class TableWrite:
     has a long value there; all of them where rows are whole. `never_null`: those of them whose null is refused
     whatever the row has. `unsure`: of rows with all columns, which have a null that is doubted; None where none has.
     `unique`: an index of the table keeps its keys apart. `renewed`: as in `Binding`, where rows come again behind
-    their deletes. `moved`: its rows go on under other keys, which the table may take for the same.
+    their deletes. `moved`: its rows go on under other keys, which the table may take for the same. `filled`: the
+    table's columns of which it was looked whether they keep the values.
     """
 
     table: TableName
@@ -124,6 +125,7 @@ class TableWrite:
     unique: bool = True
     renewed: tuple[TargetColumn, ...] = ()
     moved: bool = False
+    filled: tuple[FilledColumn, ...] = ()
 
     @property
     def partial(self) -> bool:

@@ -121,6 +121,7 @@ class BlockWrites:
             soft=binding.soft,
             rank=binding.table.rank,
             unique=not binding.replaces,
+            filled=binding.filled,
         )
 
 

@@ -55,6 +55,14 @@ class TableFault(Persistent):
         self.table = table
 
 
+class Altered(TableFault):
+    """Columns of these tables are of other types than those that rows were planned for."""
+
+    def __init__(self, failure: Failure, tables: frozenset[TableName]) -> None:
+        super().__init__(failure, min(tables))
+        self.tables = tables
+
+
 class TableBusy(Transient):
     """A statement on a table was not through in time, or in conflict: its failure is that of the environment.
 

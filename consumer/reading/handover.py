@@ -29,6 +29,8 @@ class Work:
     plan: Plan | None = None
     # tables that have refused it, or None where it was not known whose fault it was; the catalog was read anew since
     refusing: frozenset[TableName | None] = frozenset()
+    # tables whose columns had other types than it was planned for; the catalog was read anew since
+    altered: frozenset[TableName] = frozenset()
     # how often the table that all of it is for was busy
     tries: int = 0
     # records of it that are known not to be applicable, and why

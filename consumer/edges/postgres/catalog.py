@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from consumer.core.target import TableName, TargetColumn, TargetTable
+from consumer.core.target import ExactType, TableName, TargetColumn, TargetTable
 from consumer.core.types import Kind
 from consumer.core.writes import StagedColumn
 from consumer.edges.postgres.staged_rows import written
@@ -107,7 +107,9 @@ SELECT a.attname,
            FROM pg_attribute x CROSS JOIN {_base("x.atttypid", "x.atttypmod")} AS y
            WHERE x.attrelid = coalesce(e.typrelid, b.typrelid) AND x.attnum > 0 AND NOT x.attisdropped
            ORDER BY x.attnum
-       )
+       ),
+       a.atttypid,
+       a.atttypmod
 FROM pg_attribute a
 JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -151,6 +153,7 @@ def read_table(connection: psycopg.Connection, name: TableName) -> TargetTable |
             lacks=frozenset(row[12]),
             collation=row[13],
             hashes=row[14],
+            exact=ExactType(row[16], row[17]),
         )
         for row in rows
     )

@@ -12,6 +12,7 @@ from consumer.core.plan import Plan
 from consumer.core.records import RecordRef
 from consumer.core.writes import Action
 from consumer.edges.postgres import truncating
+from consumer.edges.postgres.altering import settle
 from consumer.edges.postgres.aside import BatchLetters, RefusedRows
 from consumer.edges.postgres.exchanging import exchange
 from consumer.edges.postgres.moved import Moved
@@ -114,11 +115,11 @@ class Stages:
 def check_deferred(connection: psycopg.Connection, plan: Plan) -> None:
     """Have whatever the target defers happen now, so that nothing of it can fail in COMMIT.
 
-    Raises as a write does; the server does not say whose it is.
+    Raises as a write does, of which the server does not say whose it is, and Altered.
     """
     try:
         with translated("check what is deferred"):
-            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            settle(connection, plan.writes)
     except Transient as error:
         if not may_be_the_tables(error.failure) or not (plan.writes or plan.truncates):
             raise
