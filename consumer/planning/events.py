@@ -44,6 +44,7 @@ from consumer.planning.images import (
 from consumer.planning.rules import broken_checks, shaped
 from consumer.planning.writes import BlockWrites
 
+_NOT_WHOLE = unsound("record.missing_base", "append", "an unchanged TOASTed column of a row without an identity")
 _EVENT_TIME = "ts_ms"
 # operations beside inserts, updates and reads
 _MORE = {Mode.HISTORY: ("d", TRUNCATE), Mode.MATCH: ("d",), Mode.APPEND: ()}
@@ -92,8 +93,9 @@ class EventBlocks:
         lacking = self._lacking(block, images)
         for name, mask in self._blocks.doubted(block, said, images, events.out).masks.items():
             lacking[name] = mask | lacking.get(name, False)
-        if block.binding.mode is Mode.APPEND:
-            _require_whole(images, lacking, events)
+        if not any(column.name == history.UNAVAILABLE for column in block.binding.meta):
+            # a null would say what the event does not
+            _require_whole(images, lacking, events, _why_whole(block.binding))
         written = images[SEQ].is_in(_of(said, IMAGES))
         masks = {name: mask.filter(written) for name, mask in lacking.items()}
         self._require_kept(block, images.filter(written), events, masks)
@@ -229,11 +231,29 @@ def _compared(write: TableWrite, block: Block) -> TableWrite:
     )
 
 
-def _require_whole(images: pl.DataFrame, lacking: Mapping[str, pl.Series], events: Events) -> None:
+def _require_whole(
+    images: pl.DataFrame, lacking: Mapping[str, pl.Series], events: Events, why: Failure = _NOT_WHOLE
+) -> None:
     """What lacks a column goes out: nothing else says it."""
-    for place in images[SEQ].filter(lacking_any(lacking)) if lacking else ():
-        reason = "an unchanged TOASTed column of a row without an identity"
-        events.out[place] = unsound("record.missing_base", "append", reason)
+    events.out |= dict.fromkeys(images[SEQ].filter(lacking_any(lacking)) if lacking else (), why)
+
+
+def _why_whole(binding: Binding) -> Failure:
+    """Why an event that lacks a column can't be appended."""
+    if binding.mode is Mode.APPEND:
+        return _NOT_WHOLE
+    assert binding.table is not None
+    detail = (
+        f"a column that had not changed, and history {binding.table.name} has no column {history.UNAVAILABLE!r} that "
+        "would tell it from a null"
+    )
+    return replace(_NOT_WHOLE, detail=detail, remedy=_ADD_UNAVAILABLE)
+
+
+_ADD_UNAVAILABLE = (
+    f"Add a column {history.UNAVAILABLE} of type text to the table and send the letters again; or set REPLICA IDENTITY "
+    "FULL on the source's table, or doubtful_nulls of the column where the null is one."
+)
 
 
 def _filled(after: pl.DataFrame, before: pl.DataFrame, lacking: Mapping[str, pl.Series]) -> pl.DataFrame:

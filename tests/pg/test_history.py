@@ -14,6 +14,7 @@ from consumer.core.modes import Mode, OnTruncate
 from consumer.core.steps import Change
 from consumer.core.target import TableName
 from consumer.edges.postgres.sink import PostgresSink
+from dlq.actions import replay
 from tests.pg.conftest import Pools
 from tests.pg.engine import Engine
 from tests.pg.evolving_cases import c, enum
@@ -158,6 +159,36 @@ def test_a_table_that_is_there_says_what_it_has_columns_for(session: psycopg.Con
     engine.change("c", row(2))
     engine.run()
     assert [why.kind for why in engine.stopped.values()] == ["table.shape"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_history_that_can_not_say_what_is_unavailable_has_no_null_in_its_place(
+    session: psycopg.Connection, engines: Engines, group: str, size: int
+) -> None:
+    """It would be taken for the source's. The letter waits for the column; what was sent is there, deletes too."""
+    engine = engines()
+    session.execute(f"CREATE TABLE {engine.table} (_op text, _offset int8, id int8, n int, doc text)".encode())
+    engine.change("c", row(1))
+    engine.change("u", row(1, 1, UNAVAILABLE))
+    engine.change("u", row(1, 2, None))
+    engine.change("d", row(1, 2, UNAVAILABLE))
+    engine.truncate()
+    engine.run(size)
+    there = [("c", 0, "doc"), ("u", 2, None), ("d", None, None), ("t", None, None)]
+    query = f"SELECT _op, n, doc FROM {engine.table} ORDER BY _offset".encode()
+    assert session.execute(query).fetchall() == there
+    assert engine.letters(session) == [(0, 1, "dead", "record.missing_base")]
+    query_letters = "SELECT id, detail, remedy FROM headrace.letters WHERE group_name = %s"
+    ((letter, detail, remedy),) = session.execute(query_letters, (group,)).fetchall()
+    assert f"history {engine.table} has no column '_unavailable'" in detail
+    assert "Add a column _unavailable of type text" in remedy
+
+    session.execute(f"ALTER TABLE {engine.table} ADD COLUMN _unavailable text".encode())
+    assert replay(session, group, [letter]).changed == (letter,)
+    engine.come_back()
+    assert session.execute(query).fetchall() == [there[0], ("u", 1, None), *there[1:]]
+    query = f"SELECT _unavailable FROM {engine.table} WHERE _offset = 1".encode()
+    assert session.execute(query).fetchall() == [("doc",)]
 
 
 @pytest.mark.parametrize("truncate", list(OnTruncate))

@@ -212,6 +212,7 @@ columns.
   not have makes it, as any whole one, and its null is believed. What the table has is counted as text, in a column of
   any type. Of columns of a type like `numeric(12,2)`, of 29 digits at most, every null is taken at its word.
 - A [history](../how-to/keep-history.md) has null, and names the column in `_unavailable`, unless it is `write`.
+  Without that column the record is refused.
 - A [transform](../how-to/map-columns.md) that makes other columns of such a one is not given the null: the record is
   refused wherever its batch does not say what it is. The row has what the transform made of the column, which may be
   null where the source has a value, so it can't tell.
