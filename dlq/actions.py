@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from consumer.core.letters import BEHIND, KEEPING
-from consumer.edges.postgres.open_letters import OPEN_STATES, ORDERED
+from consumer.edges.postgres.open_letters import FOLLOWING, OPEN_STATES
 from consumer.edges.postgres.standing import release_keeping
 
 FOREIGN = """(
@@ -52,33 +51,34 @@ SELECT FROM headrace.letters WHERE id = ANY (ARRAY(
     ) AS n
 )) ORDER BY digest_a NULLS FIRST, digest_b, "offset" FOR UPDATE
 """).format(open=sql.SQL(OPEN_STATES))
-# With every later letter of the row that waits for it, and for none between them that may still be applied: a delete
-# that keeps what its row has for its next key may.
-_CHAIN = sql.SQL("""
+_CHOSEN = sql.SQL("""
 chosen AS MATERIALIZED (
     SELECT * FROM headrace.letters l
     WHERE l.group_name = %(group)s AND l.id = ANY (%(ids)s) AND l.state IN ({open})
 ), rows AS (
     SELECT DISTINCT group_name, table_name, digest_a, digest_b FROM chosen WHERE digest_a IS NOT NULL
-), {ordered}, chain AS (
+), {following}
+""").format(open=sql.SQL(OPEN_STATES), following=sql.SQL(FOLLOWING.format(goes="l.id = ANY (%(ids)s)")))
+# with every later letter of the row that waits for it
+_CHAIN = sql.SQL("""
+{chosen}, chain AS (
     SELECT id FROM chosen
     UNION
-    SELECT id FROM (
-        SELECT id, state = 'held' AND NOT keeps AS waits, max(place) FILTER (WHERE goes) OVER before AS given_up,
-            max(place) FILTER (WHERE state <> 'held' OR keeps) OVER before AS applied
-        FROM (SELECT *, (kind, operation) = ({kind}, {keeping}) AS keeps FROM ordered) AS o
-        WINDOW before AS (
-            PARTITION BY table_name, digest_a, digest_b ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        )
-    ) AS o
-    WHERE waits AND given_up >= coalesce(applied, 0)
+    SELECT id FROM following WHERE follows
 )
-""").format(
-    open=sql.SQL(OPEN_STATES),
-    ordered=sql.SQL(ORDERED.format(goes="l.id = ANY (%(ids)s)")),
-    kind=BEHIND,
-    keeping=KEEPING,
-)
+""").format(chosen=_CHOSEN)
+# what came since people agreed to the job waits for letters of it by now
+_OVERTAKEN = sql.SQL("""
+WITH {chosen}
+SELECT id FROM (
+    SELECT id, goes, bool_or(follows AND NOT coalesce((
+        SELECT i.job_id = %(job)s FROM headrace.job_items i
+        WHERE i.letter_id = f.id AND i.state IN ('waiting', 'sent')
+    ), false)) OVER (PARTITION BY table_name, digest_a, digest_b) AS others
+    FROM following f
+) f
+WHERE goes AND others
+""").format(chosen=_CHOSEN)
 _MANY = sql.SQL("WITH {chain} SELECT count(*) FROM chain").format(chain=_CHAIN)
 _DISCARD = sql.SQL("""
 WITH {chain}, locked AS (
@@ -109,17 +109,23 @@ def replay(connection: psycopg.Connection, group: str, ids: Sequence[int], *, mo
     return _done(ids, [row[0] for row in rows])
 
 
-def discard(connection: psycopg.Connection, group: str, ids: Sequence[int], reason: str) -> Done:
+def discard(
+    connection: psycopg.Connection, group: str, ids: Sequence[int], reason: str, *, job: int | None = None
+) -> Done:
     """Give letters up, and with each what waits for it; the row then differs from the source until it changes again.
     A delete of a row that goes on under another key is not given up with what it waits for: it comes back.
 
-    `changed` has the followers too. Raises ValueError without a reason, psycopg.Error.
+    `changed` has the followers too. `job`: whose letters they are; where others wait for them than it has, those of the
+    row are left. Raises ValueError without a reason, psycopg.Error.
     """
     if not reason.strip():
         raise ValueError("a letter is given up for a reason")
-    wanted = {"group": group, "ids": list(ids), "reason": reason}
+    wanted: dict[str, object] = {"group": group, "ids": list(ids), "reason": reason}
     with connection.transaction():
         connection.execute(_LOCK, wanted)
+        if job is not None:
+            overtaken = {row[0] for row in connection.execute(_OVERTAKEN, {**wanted, "job": job})}
+            wanted["ids"] = [one for one in ids if one not in overtaken]
         rows = connection.execute(_DISCARD, wanted).fetchall()
         release_keeping(connection, [row[0] for row in rows])
     return _done(ids, [row[0] for row in rows])

@@ -20,7 +20,7 @@ from consumer.core.steering import Steer, offered
 from consumer.edges.postgres import audit
 from consumer.edges.postgres.session import transaction
 from consumer.ports.desk import Note
-from dlq.preview import GOES, THESE, Rules, judged, known
+from dlq.preview import GOES, THESE, Fate, Rules, judged, known
 from dlq.selection import Selection
 
 MOST_JOBS = 20
@@ -43,14 +43,16 @@ VALUES (%(group)s, %(kind)s, %(selection)s, %(items)s, %(rate)s, %(canary)s, %(c
 RETURNING id
 """
 _FILL = sql.SQL("""
-WITH {judged}
-INSERT INTO headrace.job_items (job_id, number, letter_id, topic, partition, "offset")
-SELECT %(job)s, row_number() OVER (ORDER BY topic, partition, "offset"), id, topic, partition, "offset"
-FROM judged WHERE fate = ANY (%(goes)s) LIMIT %(most)s
-""")
-_THESE = sql.SQL("SELECT {these} FROM headrace.job_items WHERE job_id = %s").format(
-    these=sql.SQL(THESE.format(id="letter_id"))
+WITH {judged}, filled AS (
+    INSERT INTO headrace.job_items (job_id, number, letter_id, topic, partition, "offset", along)
+    SELECT %(job)s, row_number() OVER (ORDER BY along, topic, partition, "offset"), id, topic, partition, "offset",
+        along
+    FROM (SELECT *, fate = %(along)s AS along FROM judged WHERE fate = ANY (%(goes)s)) j LIMIT %(most)s
+    RETURNING letter_id, along
 )
+SELECT count(*) AS letters, count(*) FILTER (WHERE along) AS along, {these} AS these FROM filled
+""")
+_ALONG = "UPDATE headrace.jobs SET along = %s WHERE id = %s"
 _LOCK = "SELECT state FROM headrace.jobs WHERE group_name = %s AND id = %s FOR UPDATE"
 _DECIDE = """
 UPDATE headrace.jobs SET state = %(state)s, why = %(why)s,
@@ -65,8 +67,8 @@ UPDATE headrace.job_items SET state = 'cancelled', ended_at = clock_timestamp()
 WHERE job_id = %s AND state IN ('waiting', 'unread')
 """
 _READ = sql.SQL("""
-SELECT id, kind, selection, items, rate, canary, stop_ratio, state, why, created_by, reason, created_at, started_at,
-    ended_at,
+SELECT id, kind, selection, items, along, rate, canary, stop_ratio, state, why, created_by, reason, created_at,
+    started_at, ended_at,
     (SELECT jsonb_object_agg(c.state, c.items) FROM (
         SELECT i.state, count(*) AS items FROM headrace.job_items i WHERE i.job_id = j.id GROUP BY i.state
     ) c) AS counts,
@@ -79,7 +81,7 @@ SELECT id, kind, selection, items, rate, canary, stop_ratio, state, why, created
 FROM headrace.jobs j WHERE group_name = %(group)s AND {which} ORDER BY id DESC LIMIT %(most)s
 """)
 _REPORT = """
-SELECT i.number, i.letter_id AS letter, i.topic, i.partition, i."offset", i.state, i.why, i.sent_at, i.ended_at
+SELECT i.number, i.letter_id AS letter, i.topic, i.partition, i."offset", i.state, i.why, i.along, i.sent_at, i.ended_at
 FROM headrace.job_items i JOIN headrace.jobs j ON j.id = i.job_id
 WHERE j.group_name = %(group)s AND i.job_id = %(job)s AND i.number > %(after)s
   AND (cardinality(%(states)s::text[]) = 0 OR i.state = ANY (%(states)s)) ORDER BY i.number LIMIT %(most)s
@@ -88,7 +90,8 @@ WHERE j.group_name = %(group)s AND i.job_id = %(job)s AND i.number > %(after)s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a person asks for. `expect`: how many letters the preview showed; `rate`: letters a second.
+    """What a person asks for. `expect`: how many letters the preview showed, also such as go along; `rate`: how many a
+    second.
 
     `these`: which letters it showed; where it is empty, any that are as many will do.
     """
@@ -105,7 +108,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job as it is now. `counts`: its items by state; `lately`: how many of them ended within the last minute."""
+    """A job as it is now. `counts`: its items by state; `lately`: how many of them ended within the last minute.
+
+    `along`: how many of its `items` were not selected, and wait for letters that were.
+    """
 
     id: int
     kind: str
@@ -123,6 +129,7 @@ class Job:
     ended_at: datetime | None
     counts: dict[str, int]
     lately: int
+    along: int = 0
 
     @property
     def left(self) -> int:
@@ -142,7 +149,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """What became of one letter of a job."""
+    """What became of one letter of a job. `along`: it was not selected, and waits for one that was."""
 
     number: int
     letter: int
@@ -153,10 +160,11 @@ class Item:
     why: str
     sent_at: datetime | None
     ended_at: datetime | None
+    along: bool = False
 
 
 def create(connection: psycopg.Connection, group: str, order: Order) -> int:
-    """Make a job of the letters that go, in the order of their records; returns its id.
+    """Make a job of the letters that go, in the order of their records, those that go along last; returns its id.
 
     Raises Undecidable when these are not those that were shown, or not as many, or there are too many jobs, and
     HeadraceError.
@@ -179,21 +187,25 @@ def create(connection: psycopg.Connection, group: str, order: Order) -> int:
             "reason": order.said.reason,
         }
         ((job,),) = connection.execute(_CREATE, row).fetchall()
-        wanted = {**known(group, order.selection, order.rules), "job": job, "goes": list(GOES), "most": MOST_ITEMS + 1}
-        query = _FILL.format(judged=judged(order.selection, order.rules))
-        filled = connection.execute(query, wanted).rowcount
-        if filled != order.expect:
-            raise Undecidable(f"it would be {filled} letters now, not {order.expect}; look again")
-        if order.these and order.these != _these(connection, job):
-            raise Undecidable(f"other {filled} letters would go now than were shown; look again")
-        details = {"job": job, "kind": order.rules.kind, "letters": filled, "selection": shown(order.selection)}
-        audit.write(connection, group, "create job", details, order.said)
+        along = _filled(connection, group, job, order)
+        details = {"job": job, "kind": order.rules.kind, "letters": order.expect, "selection": shown(order.selection)}
+        audit.write(connection, group, "create job", details | ({"along": along} if along else {}), order.said)
     return int(job)
 
 
-def _these(connection: psycopg.Connection, job: int) -> str:
-    ((found,),) = connection.execute(_THESE, (job,)).fetchall()
-    return str(found)
+def _filled(connection: psycopg.Connection, group: str, job: int, order: Order) -> int:
+    """Give a job its letters; returns how many of them go along. Raises Undecidable where they are not as shown."""
+    wanted = {"job": job, "goes": list(GOES), "along": Fate.ALONG, "most": MOST_ITEMS + 1}
+    query = _FILL.format(judged=judged(order.selection, order.rules), these=sql.SQL(THESE.format(id="letter_id")))
+    rows = connection.execute(query, {**known(group, order.selection, order.rules), **wanted}).fetchall()
+    ((letters, along, these),) = rows
+    if letters != order.expect:
+        raise Undecidable(f"it would be {letters} letters now, not {order.expect}; look again")
+    if order.these and order.these != str(these):
+        raise Undecidable(f"other {letters} letters would go now than were shown; look again")
+    if along:
+        connection.execute(_ALONG, (along, job))
+    return int(along)
 
 
 def with_room(connection: psycopg.Connection, group: str) -> None:

@@ -17,7 +17,7 @@ from psycopg.rows import namedtuple_row
 from consumer.core.failure_kind import Scope
 from consumer.core.jobs import JobKind
 from consumer.core.kinds import KINDS
-from consumer.edges.postgres.open_letters import OPEN_STATES, QUEUED
+from consumer.edges.postgres.open_letters import FOLLOWING, OPEN_STATES, QUEUED
 from dlq.actions import FOREIGN
 from dlq.selection import Selection, letters_meant, parameters
 
@@ -28,10 +28,13 @@ ROWS = 5
 
 
 class Fate(StrEnum):
-    """What would become of a letter. The first two are sent, or given up."""
+    """What would become of a letter. The first two are sent, or given up, and the third with those that are given up:
+    it was not selected, and waits for one of them.
+    """
 
     ELIGIBLE = "eligible"
     SEARCHED = "searched"
+    ALONG = "along"
     FOREIGN = "foreign"
     STALE = "stale"
     BLOCKED = "blocked"
@@ -43,12 +46,13 @@ class Fate(StrEnum):
     CLOSED = "closed"
 
 
-GOES = (Fate.ELIGIBLE, Fate.SEARCHED)
+GOES = (Fate.ELIGIBLE, Fate.SEARCHED, Fate.ALONG)
 """Those that become items of the job."""
 
 _WHY = {
     Fate.ELIGIBLE: "",
     Fate.SEARCHED: "its row is not known; what was passed behind it is searched for later changes of the row first",
+    Fate.ALONG: "it waits for one of these, and is given up with it",
     Fate.FOREIGN: "another consumer's, of a record that this group has not read: add its topic to kafka.topics, or "
     "wait for its position, or put it right there and discard the letter",
     Fate.STALE: "its record, or what stands behind it, can't be read any more; ask the source for the row again",
@@ -57,7 +61,7 @@ _WHY = {
     Fate.OVER_CAP: "it was sent {replays} times already (letters.max_replays)",
     Fate.HELD: "it comes by itself with the letter that it waits for",
     Fate.UNDER_WAY: "it is {state} and comes by itself",
-    Fate.IN_JOB: "a job that is not through has it already",
+    Fate.IN_JOB: "a job that is not through has it, or what waits for it, already",
     Fate.CLOSED: "it is {state} already",
 }
 
@@ -85,29 +89,48 @@ _REPLAYED = sql.SQL("""
     ) THEN 'stopped'
     WHEN l.digest_a IS NULL THEN 'searched'
 """).format(foreign=sql.SQL(FOREIGN.format(l="l")))
+_IN_JOB = sql.SQL("SELECT i.letter_id FROM headrace.job_items i WHERE i.state IN ('waiting', 'sent')")
+_GOES = "l.id IN (SELECT f.id FROM meant f WHERE f.fate = 'eligible')"
 # Letters may have come by the thousand since the server last counted them, so that it takes them for few: what is asked
 # for here costs the same for each letter whatever it believes. So the letters of a row are read once and put into their
-# order, in which one that does not go is in front of all behind it.
-_JUDGED = sql.SQL("""
+# order, in which one that does not go is in front of all behind it, and what waits stands behind what it waits for.
+_MEANT = sql.SQL("""
 meant AS MATERIALIZED (
     SELECT l.id, l.group_name, l.topic, l.partition, l."offset", l.table_name, l.digest_a, l.digest_b, CASE
         WHEN l.state NOT IN ({open}) THEN 'closed'
-        WHEN l.id IN (SELECT i.letter_id FROM headrace.job_items i WHERE i.state IN ('waiting', 'sent')) THEN 'in_job'
+        WHEN l.id IN ({in_job}) THEN 'in_job'
         {replayed}
         ELSE 'eligible'
     END AS fate
     FROM headrace.letters l WHERE {meant}
 ), rows AS (
     SELECT DISTINCT group_name, table_name, digest_a, digest_b FROM meant
-    WHERE %(in_order)s AND fate = 'eligible' AND digest_a IS NOT NULL
-), {queued}, judged AS (
+    WHERE fate = 'eligible' AND digest_a IS NOT NULL
+)
+""")
+_SENT = sql.SQL("""
+{queued}, judged AS (
     SELECT id, topic, partition, "offset", fate, NULL::bigint AS by FROM meant
-    WHERE NOT (%(in_order)s AND fate = 'eligible' AND digest_a IS NOT NULL)
+    WHERE NOT (fate = 'eligible' AND digest_a IS NOT NULL)
     UNION ALL
     SELECT id, topic, partition, "offset", CASE WHEN by IS NULL THEN 'eligible' ELSE 'blocked' END, by
     FROM queued WHERE goes
 )
-""")
+""").format(queued=sql.SQL(QUEUED.format(goes=_GOES)))
+# what another job has can't go along: none of its row goes
+_GIVEN_UP = sql.SQL("""
+{following}, taken AS MATERIALIZED (
+    SELECT id, topic, partition, "offset", goes, follows,
+        bool_or(follows AND id IN ({in_job})) OVER (PARTITION BY table_name, digest_a, digest_b) AS busy
+    FROM following
+), judged AS (
+    SELECT id, topic, partition, "offset", NULL::bigint AS by,
+        CASE WHEN id IN (SELECT t.id FROM taken t WHERE t.goes AND t.busy) THEN 'in_job' ELSE fate END AS fate
+    FROM meant
+    UNION ALL
+    SELECT id, topic, partition, "offset", NULL, 'along' FROM taken WHERE follows AND NOT busy
+)
+""").format(following=sql.SQL(FOLLOWING.format(goes=_GOES)), in_job=_IN_JOB)
 THESE = "sum(hashint8extended({id}, 0)::numeric)"
 """A number that says which letters some are: in whatever order they come, others have another one."""
 _COUNT = sql.SQL("""
@@ -147,7 +170,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """How many letters of a selection have which fate, with samples of each. `goes` is what has to be confirmed.
+    """How many letters have which fate, with samples of each. `goes` is what has to be confirmed.
 
     `these`: which letters go, as `THESE` says it.
     """
@@ -158,8 +181,13 @@ class Preview:
 
     @property
     def goes(self) -> int:
-        """How many letters the job would have."""
+        """How many letters the job would have: those that are selected and go, and those that go along."""
         return sum(self.counts.get(fate, 0) for fate in GOES)
+
+    @property
+    def along(self) -> int:
+        """How many of them are not of the selection, and wait for those that are given up."""
+        return self.counts.get(Fate.ALONG, 0)
 
     @property
     def first(self) -> tuple[int, ...]:
@@ -169,7 +197,7 @@ class Preview:
     @property
     def meant(self) -> int:
         """How many letters the selection has."""
-        return sum(self.counts.values())
+        return sum(self.counts.values()) - self.along
 
 
 def preview(connection: psycopg.Connection, group: str, selection: Selection, rules: Rules) -> Preview:
@@ -196,12 +224,14 @@ def preview(connection: psycopg.Connection, group: str, selection: Selection, ru
 
 def judged(selection: Selection, rules: Rules) -> sql.Composable:
     """Common table expressions; `judged` has each letter's origin and fate. They need `known`."""
-    return _JUDGED.format(
+    sent = rules.kind is JobKind.REPLAY
+    meant = _MEANT.format(
         open=sql.SQL(OPEN_STATES),
-        replayed=_REPLAYED if rules.kind is JobKind.REPLAY else sql.SQL(""),
+        in_job=_IN_JOB,
+        replayed=_REPLAYED if sent else sql.SQL(""),
         meant=letters_meant(selection),
-        queued=sql.SQL(QUEUED.format(goes="l.id IN (SELECT f.id FROM meant f WHERE f.fate = 'eligible')")),
     )
+    return sql.SQL(", ").join((meant, _SENT if sent else _GIVEN_UP))
 
 
 def known(group: str, selection: Selection, rules: Rules) -> dict[str, object]:
@@ -210,7 +240,6 @@ def known(group: str, selection: Selection, rules: Rules) -> dict[str, object]:
         **parameters(group, selection),
         "max_replays": rules.max_replays,
         "stale": rules.stale,
-        "in_order": rules.kind is JobKind.REPLAY,
         "table_kinds": [kind.name for kind in KINDS.values() if kind.scope is Scope.TABLE],
     }
 

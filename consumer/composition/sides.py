@@ -111,8 +111,10 @@ def acts(settings: Settings) -> dict[JobKind, Act]:
     """What jobs do with letters."""
     most = settings.letters.max_replays
     return {
-        JobKind.REPLAY: lambda session, group, ids, _: replay(session, group, ids, most=most).changed,
-        JobKind.DISCARD: lambda session, group, ids, reason: discard(session, group, ids, reason).changed,
+        JobKind.REPLAY: lambda session, group, part: replay(session, group, part.letters, most=most).changed,
+        JobKind.DISCARD: lambda session, group, part: (
+            discard(session, group, part.letters, part.reason, job=part.job).changed
+        ),
     }
 
 

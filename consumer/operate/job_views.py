@@ -51,6 +51,7 @@ _JOBS = {
 _FATES = {
     "eligible": ("go", "green"),
     "searched": ("go, searched for first", "cyan"),
+    "along": ("wait for them, go along", "green"),
     "foreign": ("not read by this group", "yellow"),
     "stale": ("stale", "yellow"),
     "blocked": ("blocked", "yellow"),
@@ -64,13 +65,21 @@ _FATES = {
 
 
 def show_preview(found: "Preview", kind: JobKind) -> None:
-    """What would be done: a bar of all fates, then each with its first letters and why."""
+    """What would be done: a bar of all fates, then each with its first letters and why.
+
+    Letters that were not selected and go along are told by themselves, since they are agreed to as well.
+    """
     screen = console()
     verb = "would be sent again" if kind is JobKind.REPLAY else "would be given up"
     counts = {fate.value: count for fate, count in found.counts.items()}
     styles = {fate: style for fate, (_, style) in _FATES.items()}
     screen.print(
-        Text.assemble((number(found.goes), "bold"), f" of {number(found.meant)} letters ", (verb, "bold")),
+        Text.assemble(
+            (number(found.goes - found.along), "bold"),
+            f" of {number(found.meant)} letters ",
+            (verb, "bold"),
+            _waiting(found.along),
+        ),
         _bar(counts, styles, {}, screen),
         sep="\n",
     )
@@ -135,7 +144,7 @@ def _whole(job: "Job", screen: Console) -> RenderableType:
     now = datetime.now(UTC)
     head = Text.assemble(
         ("job ", DIM), (str(job.id), "bold"), "  ", (job.state, _JOBS[job.state]), f"  {job.kind} of "
-        f"{number(job.items)} letters"
+        f"{number(job.items)} letters{_along(job)}"
     )  # fmt: skip
     pairs = [
         ("why", said(job.why, "yellow") if job.why else ""),
@@ -150,6 +159,14 @@ def _whole(job: "Job", screen: Console) -> RenderableType:
     ]
     bar = _bar(job.counts, _ITEMS, _MARKS, screen)
     return Group(head, bar, _counted(job.counts), Text(), Padding(facts(pairs), (0, 0, 0, 0)))
+
+
+def _waiting(along: int) -> str:
+    return f", and {number(along)} that wait{'s' if along == 1 else ''} for them" if along else ""
+
+
+def _along(job: "Job") -> str:
+    return f", {number(job.along)} of them because they wait for others" if job.along else ""
 
 
 def _pace(job: "Job", now: datetime) -> str:

@@ -97,7 +97,8 @@ def start(
     ] = None,
     output: Format = Output.TABLE,
 ) -> None:
-    """Look at what would be done with the letters that match, then have it done: a person types how many go.
+    """Look at what would be done with the letters that match, then have it done: a person types how many go. What waits
+    for letters that are given up is given up with them, and counts.
 
     Without --state: dead letters. Exit code 3 when none matches, 4 when none can go, others go than expected, or it is
     not agreed to.
@@ -242,7 +243,7 @@ def _weighed(config: Config, found: "Preview", note: Note) -> dict[int, "Differe
 def _made(desk: "LetterJobs", found: "Preview", order: "Order", *, yes: bool) -> int:
     """The job, once a person has agreed to the number of its letters. Raises typer.Exit, Undecidable."""
     if order.expect != found.goes:
-        say(f"refused: {found.goes} letters would go, not {order.expect}")
+        say(f"refused: {found.goes} letters would go{_with(found)}, not {order.expect}")
         raise typer.Exit(REFUSED)
     if not found.goes:
         say("refused: none of these letters can go; their reasons stand above, or in --output json")
@@ -250,6 +251,10 @@ def _made(desk: "LetterJobs", found: "Preview", order: "Order", *, yes: bool) ->
     if not yes:
         _typed(found.goes, order.rules.kind)
     return desk.create(order)
+
+
+def _with(found: "Preview") -> str:
+    return f", {found.along} of them because they wait for others" if found.along else ""
 
 
 def _typed(goes: int, kind: JobKind) -> None:
@@ -304,6 +309,7 @@ def _looked(found: "Preview") -> dict[str, Any]:
     samples = {fate: [asdict(sample) for sample in samples] for fate, samples in found.samples.items()}
     return {
         "goes": found.goes,
+        "along": found.along,
         "these": found.these,
         "meant": found.meant,
         "counts": dict(found.counts),

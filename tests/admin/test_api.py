@@ -94,6 +94,8 @@ def test_a_job_is_looked_at_agreed_to_by_number_and_cancelled(shop: Shop, operat
     letters = [shop.bad(number) for number in range(2, 5)]
     wanted = {"letters": {"id": letters}}
     assert told(operator.post(f"{API}/jobs/preview", json=wanted))["goes"] == 3
+    given_up = told(operator.post(f"{API}/jobs/preview", json={**wanted, "kind": "discard"}))
+    assert (given_up["goes"], given_up["along"]) == (3, 0)
     refused = told(operator.post(f"{API}/jobs", json={**wanted, "expect": 2, **WHY}), 409)
     assert "it would be 3 letters now, not 2" in refused["detail"]
     job = told(operator.post(f"{API}/jobs", json={**wanted, "expect": 3, **WHY}), 201)

@@ -287,6 +287,22 @@ def test_letters_are_sent_again_by_group_with_the_number_typed(shop: Shop, here:
     assert [shop.state(letter) for letter in letters] == ["dead"] * 3
 
 
+def test_what_waits_for_letters_that_are_given_up_is_told_and_counts(shop: Shop, here: httpx.Client) -> None:
+    """The number to be typed is that of all that go."""
+    front = shop.bad(2)
+    behind(shop.session, front)
+    path = f"/replays/new?id={front}&job=discard"
+    page = said(here.get(path))
+    assert "1 of 1 letters would be given up, and 1 that waits for them" in page
+    assert "Type 2 to agree, 1 and 1 that go along" in page
+    sent = {"csrf": word(here, path), "reason": "ticket 1", "expect": "1", "id": str(front), "job": "discard"}
+    assert here.post("/replays", data=sent).status_code == 409
+    made = here.post("/replays", data={**sent, "expect": "2"})
+    job = said(here.get(made.headers["location"].partition("?")[0]))
+    assert "Gives up 2 letters, 1 of them because they wait for others" in job
+    assert "goes along with the letter that it waits for" in job
+
+
 def test_tables_are_paused_plans_agreed_to_and_batches_tried_again(shop: Shop, here: httpx.Client) -> None:
     """Each from its page, with a reason that the audit has."""
     batch, change, table = shop.failed_batch(), shop.plan(), f"{shop.schema}.orders"

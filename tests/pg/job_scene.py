@@ -51,8 +51,10 @@ class Scene:
             pool,
             group,
             {
-                JobKind.REPLAY: lambda session, group, ids, _: replay(session, group, ids, most=3).changed,
-                JobKind.DISCARD: lambda session, group, ids, reason: discard(session, group, ids, reason).changed,
+                JobKind.REPLAY: lambda session, group, part: replay(session, group, part.letters, most=3).changed,
+                JobKind.DISCARD: lambda session, group, part: (
+                    discard(session, group, part.letters, part.reason, job=part.job).changed
+                ),
             },
         )
 

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from consumer.core.jobs import JobKind
 from consumer.edges.postgres import pointers
 from consumer.edges.postgres.open_letters import OPEN_STATES
 from consumer.edges.postgres.outlook import OPEN
@@ -39,12 +40,13 @@ def uncounted(session: psycopg.Connection, group: str, request: pytest.FixtureRe
         yield session
 
 
+@pytest.mark.parametrize("kind", JobKind)
 @pytest.mark.parametrize("uncounted", [0, 1_000, 5_000, 10_000], indirect=True)
 def test_other_letters_of_a_row_are_not_looked_for_among_all_of_its_group(
-    uncounted: psycopg.Connection, group: str
+    uncounted: psycopg.Connection, group: str, kind: JobKind
 ) -> None:
     """A selection of many would take the square of their number. Which index looks cheap changes with their size."""
-    rules = Rules()
+    rules = Rules(kind=kind)
     query = sql.SQL("EXPLAIN (ANALYZE, TIMING off, FORMAT json) WITH {} SELECT * FROM judged").format(
         judged(SELECTION, rules)
     )

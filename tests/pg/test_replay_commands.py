@@ -113,6 +113,25 @@ def test_letters_are_given_up_in_bulk(scene: Scene, command: Command) -> None:
     assert scene.ends(started["job"]) == ["discarded"] * 3
 
 
+def test_what_waits_for_letters_that_are_given_up_is_told_and_agreed_to(scene: Scene, command: Command) -> None:
+    """In words and for programs, before and after."""
+    scene.letters(2, row=7)
+    scene.letters(3, row=7, first=50, state="held", kind="record.behind")
+    words = ("--discard", "--kind", "record.check")
+    assert "2 of 2 letters would be given up, and 3 that wait for them" in command("start", "--dry-run", *words).stdout
+    (looked,) = told(command("start", "--dry-run", *words, "--output", "json"))
+    assert (looked["goes"], looked["along"], looked["meant"]) == (5, 3, 2)
+    refused = command("start", *words, *SAID, "--yes", "--expect", 2)
+    assert (refused.exit_code, "5 letters would go, 3 of them because" in refused.stderr) == (4, True)
+
+    (started,) = told(command("start", *words, *SAID, "--yes", "--expect", 5, "--output", "json"))
+    number = started["job"]
+    scene.rest([])
+    assert "5 letters, 3 of them because they wait for others" in command("status", number).stdout
+    lines = [json.loads(line) for line in command("report", number).stdout.splitlines()]
+    assert [(line["state"], line["along"]) for line in lines] == [("discarded", at > 1) for at in range(5)]
+
+
 def test_a_report_is_read_by_programs(scene: Scene, command: Command) -> None:
     """As lines of JSON or CSV, whole or by what became of the letters."""
     ids = scene.letters(3)

@@ -202,8 +202,8 @@ def test_a_search_holds_no_letter_up(searching: Searching, bad: Bad) -> None:
     looked = preview(searching.session, searching.group, Selection(), Rules())
     assert dict(looked.counts) == {Fate.ELIGIBLE: 1}
     acts: dict[JobKind, Any] = {
-        JobKind.REPLAY: lambda session, group, ids, _: replay(session, group, ids).changed,
-        JobKind.DISCARD: lambda session, group, ids, reason: discard(session, group, ids, reason).changed,
+        JobKind.REPLAY: lambda session, group, part: replay(session, group, part.letters).changed,
+        JobKind.DISCARD: lambda session, group, part: discard(session, group, part.letters, part.reason).changed,
     }
     assert PostgresJobs(searching.pool, searching.group, acts).step(next_step) is None
 

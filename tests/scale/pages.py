@@ -118,6 +118,8 @@ def questions(known: Mapping[str, int], large: str) -> Iterator[Question]:
     for some in (one_day, many):
         yield Question(path=f"{API}/jobs/preview", body={"letters": some})
         yield Question(path="/replays/new", query=some)
+    yield Question(path=f"{API}/jobs/preview", body={"letters": one_day, "kind": "discard"})
+    yield Question(path="/replays/new", query={**one_day, "job": "discard"})
     yield Question(path=f"{API}/source/preview", body={"letters": {"id": [known["letter"]]}})
     rewind = {"kind": "rewind", "subject": {"topic": TOPICS[3], "to": "earliest"}}
     yield Question(path=f"{API}/workflows/preview", body=rewind)

@@ -29,7 +29,7 @@ class Look(Input):
 
 
 class Start(Look, Reasoned):
-    """A job. `expect`: how many letters the preview says go, `these`: which ones; `rate`: letters a second.
+    """A job. `expect`: how many letters the preview says go, also along, `these`: which ones; `rate`: letters a second.
 
     Without `these` any that are as many will do.
     """
@@ -42,9 +42,13 @@ class Start(Look, Reasoned):
 
 
 class Looked(BaseModel):
-    """What a job would do. `goes`, `these`: what has to be expected; counts and samples by what becomes of letters."""
+    """What a job would do. `goes`, `these`: what has to be expected; counts and samples by what becomes of letters.
+
+    `along`: how many of those that go are not among the letters that are meant, and wait for those that are given up.
+    """
 
     goes: int
+    along: int
     these: str
     meant: int
     counts: dict[str, int]
@@ -75,7 +79,9 @@ def preview(doors: Doored, wanted: Look) -> Looked:
         found = desk.preview(wanted.letters.selection, desk.ruled(wanted.kind, stale=wanted.stale))
     samples = {fate.value: list(some) for fate, some in found.samples.items()}
     counts = {fate.value: count for fate, count in found.counts.items()}
-    return Looked(goes=found.goes, these=found.these, meant=found.meant, counts=counts, samples=samples)
+    return Looked(
+        goes=found.goes, along=found.along, these=found.these, meant=found.meant, counts=counts, samples=samples
+    )
 
 
 @routes.post("/jobs", status_code=201)

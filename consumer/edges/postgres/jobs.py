@@ -6,6 +6,7 @@ letters locks in the same order.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from consumer.core.jobs import ACTIVE, MOST_UNDER_WAY, WINDOW, JobKind, JobState, Progress, Step, burst
-from consumer.core.letters import State
+from consumer.core.letters import OPEN, State
 from consumer.edges.postgres import audit
 from consumer.edges.postgres.open_letters import QUEUED
 from consumer.edges.postgres.pool import TargetPool
@@ -23,8 +24,18 @@ from consumer.edges.postgres.translate import translated
 from consumer.ports.desk import Note
 from consumer.ports.jobs import Stepped
 
-# acts on letters by id, within the transaction that is open; returns those that it acted on
-Act = Callable[[psycopg.Connection, str, Sequence[int], str], Sequence[int]]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """Letters of a job whose turn it is, by id, and why something is done with them."""
+
+    job: int
+    letters: Sequence[int]
+    reason: str
+
+
+# acts on a group's letters, within the transaction that is open; returns those, also such as went along
+Act = Callable[[psycopg.Connection, str, Portion], Sequence[int]]
 
 _DUE = sql.SQL("""
 SELECT id, taken FROM headrace.jobs WHERE group_name = %s AND kind = ANY (%s) AND state IN ({active})
@@ -54,13 +65,13 @@ _GOES = """coalesce((
 ), false)"""
 _NEXT = f"""
 WITH items AS MATERIALIZED (
-    SELECT number, letter_id FROM headrace.job_items
+    SELECT number, letter_id, along FROM headrace.job_items
     WHERE job_id = %(job)s AND state = 'waiting' ORDER BY number LIMIT %(most)s
 ), rows AS (
     SELECT DISTINCT l.group_name, l.table_name, l.digest_a, l.digest_b
     FROM items i JOIN headrace.letters l ON l.id = i.letter_id WHERE %(in_order)s AND l.digest_a IS NOT NULL
 ), {QUEUED.format(goes=_GOES)}
-SELECT i.number, i.letter_id, l.state, l.replays, b.by AS behind
+SELECT i.number, i.letter_id, i.along, l.state, l.replays, b.by AS behind
 FROM items i
 LEFT JOIN headrace.letters l ON l.id = i.letter_id
 LEFT JOIN (SELECT q.id, q.by FROM queued q WHERE q.id IN (SELECT letter_id FROM items)) b ON b.id = i.letter_id
@@ -73,6 +84,12 @@ UPDATE headrace.job_items i SET state = w.state, why = w.why,
     ended_at = CASE WHEN w.state <> 'sent' THEN clock_timestamp() END
 FROM unnest(%(numbers)s::int[], %(states)s::text[], %(whys)s::text[]) AS w(number, state, why)
 WHERE i.job_id = %(job)s AND i.number = w.number
+"""
+# what goes along comes to its end with what it waits for, so that nobody who cancels the job is told that it stayed
+_TAKE_ALONG = """
+UPDATE headrace.job_items SET state = 'discarded', why = %(why)s, sent_at = clock_timestamp(),
+    ended_at = clock_timestamp()
+WHERE job_id = %(job)s AND letter_id = ANY (%(letters)s) AND state = 'waiting'
 """
 _MOVE = """
 UPDATE headrace.jobs SET state = %(state)s, why = %(why)s, canary_left = greatest(0, canary_left - %(acted)s),
@@ -151,10 +168,12 @@ class PostgresJobs:
         kind = JobKind(job.kind)
         wanted = {"job": job.id, "most": most, "in_order": kind is JobKind.REPLAY}
         rows = cursor.execute(_NEXT.encode(), wanted).fetchall()
-        fit = [row.letter_id for row in rows if row.state is not None and row.behind is None]
+        fit = [row.letter_id for row in rows if row.state is not None and row.behind is None and not row.along]
         with translated("act on letters"):
-            acted = frozenset(self._acts[kind](cursor.connection, self._group, fit, job.reason))
-        left = {row.id: row for row in cursor.execute(_STATES, ([one for one in fit if one not in acted],))}
+            portion = Portion(job=job.id, letters=fit, reason=job.reason)
+            acted = frozenset(self._acts[kind](cursor.connection, self._group, portion))
+        others = [row.letter_id for row in rows if row.letter_id not in acted]
+        left = {row.id: row for row in cursor.execute(_STATES, (others,))}
         marks = [_mark(kind, row, left.get(row.letter_id), acted=row.letter_id in acted) for row in rows]
         columns = {
             "numbers": [row.number for row in rows],
@@ -162,6 +181,8 @@ class PostgresJobs:
             "whys": [why for _, why in marks],
         }
         cursor.execute(_MARK, {"job": job.id, **columns})
+        along = {"job": job.id, "letters": list(acted.difference(fit)), "why": _ALONG}
+        went = cursor.execute(_TAKE_ALONG, along).rowcount
         if acted:
             # items go with their job
             said = Note(job.created_by, job.reason)
@@ -174,7 +195,12 @@ class PostgresJobs:
                 audit.About(letters=sorted(acted)),
             )
         skipped = sum(state == "skipped" for state, _ in marks)
-        return len(marks) - skipped, skipped
+        return len(marks) - skipped + went, skipped
+
+
+_ALONG = "with the letter that it waited for"
+_LEFT_ALONG = "the letter that it waited for was not given up"
+_OVERTAKEN = "letters that nobody has agreed to give up wait for it by now; look again"
 
 
 def _progress(cursor: psycopg.Cursor[Any], job: Any) -> Progress:
@@ -195,14 +221,18 @@ def _progress(cursor: psycopg.Cursor[Any], job: Any) -> Progress:
 
 def _mark(kind: JobKind, row: Any, left: Any, *, acted: bool) -> tuple[str, str]:
     """What becomes of an item, and why."""
+    if acted and kind is JobKind.REPLAY:
+        return "sent", ""
     if acted:
-        return ("sent", "") if kind is JobKind.REPLAY else ("discarded", "")
+        return "discarded", _ALONG if row.along else ""
     if row.behind is not None:
         return "skipped", f"an older change of its row waits, letter {row.behind}"
     if left is None:
         return "skipped", "the letter is not kept any more"
     if kind is JobKind.DISCARD and left.state == State.DISCARDED:
-        return "discarded", "with the letter that it waited for"
+        return "discarded", _ALONG
+    if kind is JobKind.DISCARD and left.state in OPEN:
+        return "skipped", _LEFT_ALONG if row.along else _OVERTAKEN
     if left.state == State.DEAD and left.imported and left.replays == 0:
         return "skipped", "another consumer's, of a record that this group has not read"
     if left.state == State.DEAD:

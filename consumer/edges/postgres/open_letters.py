@@ -1,6 +1,6 @@
 """What is open of rows, in SQL: which letters, which of two is the older, and which one is in the way of others."""
 
-from consumer.core.letters import OPEN
+from consumer.core.letters import BEHIND, KEEPING, OPEN
 
 OPEN_STATES = ", ".join(f"'{state}'" for state in sorted(OPEN))
 """The open states as a list."""
@@ -45,6 +45,21 @@ ORDERED = f"""ordered AS (
 """The same for all open letters of some rows at once, as a common table expression behind one that names the `rows`.
 
 `ordered` has these letters, each with its `place` among those of its row, and whether it `goes`, by a condition on `l`.
+"""
+
+FOLLOWING = f"""{ORDERED}, following AS MATERIALIZED (
+    SELECT *, coalesce(NOT goes AND waits AND given_up >= coalesce(applied, 0), false) AS follows
+    FROM (
+        SELECT *, state = 'held' AND NOT keeps AS waits, max(place) FILTER (WHERE goes) OVER before AS given_up,
+            max(place) FILTER (WHERE state <> 'held' OR keeps) OVER before AS applied
+        FROM (SELECT *, (kind, operation) = ('{BEHIND}', '{KEEPING}') AS keeps FROM ordered) AS o
+        WINDOW before AS (
+            PARTITION BY table_name, digest_a, digest_b ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        )
+    ) AS o
+)"""
+"""With these letters, each with whether it `follows` those that go: it waits for one of them, and for none between them
+that may still be applied. A delete that keeps what its row has for its next key may.
 """
 
 QUEUED = f"""{ORDERED}, queued AS MATERIALIZED (
