@@ -21,6 +21,8 @@ from consumer.edges.postgres.open_letters import FOLLOWING, OPEN_STATES, QUEUED
 from dlq.actions import FOREIGN
 from dlq.selection import Selection, letters_meant, parameters
 
+# of so many letters each one's row is read
+_FEW = 1_000
 SAMPLES = 10
 """Most letters that are shown of each fate."""
 ROWS = 5
@@ -103,13 +105,13 @@ meant AS MATERIALIZED (
         ELSE 'eligible'
     END AS fate
     FROM headrace.letters l WHERE {meant}
-), rows AS (
+), every AS (
     SELECT DISTINCT group_name, table_name, digest_a, digest_b FROM meant
     WHERE fate = 'eligible' AND digest_a IS NOT NULL
 )
 """)
 _SENT = sql.SQL("""
-{queued}, judged AS (
+rows AS (SELECT * FROM every), {queued}, judged AS (
     SELECT id, topic, partition, "offset", fate, NULL::bigint AS by FROM meant
     WHERE NOT (fate = 'eligible' AND digest_a IS NOT NULL)
     UNION ALL
@@ -117,9 +119,18 @@ _SENT = sql.SQL("""
     FROM queued WHERE goes
 )
 """).format(queued=sql.SQL(QUEUED.format(goes=_GOES)))
-# what another job has can't go along: none of its row goes
+# Of many letters only those rows are read of which something waits: for that, all that waits is read once. What another
+# job has can't go along: none of its row goes.
 _GIVEN_UP = sql.SQL("""
-{following}, taken AS MATERIALIZED (
+waiting AS MATERIALIZED (
+    SELECT l.group_name, l.table_name, l.digest_a, l.digest_b FROM headrace.letters l
+    WHERE l.group_name = %(group)s AND l.state = 'held' AND l.first_failed_at > '-infinity'
+      AND (SELECT count(*) FROM meant) > %(few)s
+), rows AS (
+    SELECT * FROM every WHERE (SELECT count(*) FROM meant) <= %(few)s
+    UNION ALL
+    (SELECT * FROM every INTERSECT SELECT * FROM waiting)
+), {following}, taken AS MATERIALIZED (
     SELECT id, topic, partition, "offset", goes, follows,
         bool_or(follows AND id IN ({in_job})) OVER (PARTITION BY table_name, digest_a, digest_b) AS busy
     FROM following
@@ -240,6 +251,7 @@ def known(group: str, selection: Selection, rules: Rules) -> dict[str, object]:
         **parameters(group, selection),
         "max_replays": rules.max_replays,
         "stale": rules.stale,
+        "few": _FEW,
         "table_kinds": [kind.name for kind in KINDS.values() if kind.scope is Scope.TABLE],
     }
 

@@ -177,14 +177,23 @@ def test_what_another_job_has_does_not_go_along(scene: Scene) -> None:
     assert scene.look(CHECKED, DISCARD).counts == {Fate.IN_JOB: 1, Fate.ELIGIBLE: 1, Fate.ALONG: 1}
 
 
+def test_what_waits_for_thousands_of_rows_is_found(scene: Scene) -> None:
+    """Of those of which something waits, and only there."""
+    scene.letters(MANY)
+    # the same rows, whose keys went to another partition
+    scene.letters(MANY // 2, partition=1, state="held", kind="record.behind")
+    scene.letters(100, partition=2, first=MANY, state="held", kind="record.behind")
+    assert scene.look(CHECKED, DISCARD).counts == {Fate.ELIGIBLE: MANY, Fate.ALONG: MANY // 2}
+
+
 def test_thousands_that_wait_are_looked_at_once_each(scene: Scene) -> None:
-    """By people, whose statements have a second here, and by the step that gives them up."""
+    """By people, whose statements have a second here, and by the step that gives them up, which writes them too."""
     scene.letters(row=7)
     behind(scene, 7, MANY)
     scene.session.execute("SET statement_timeout = '1s'")
     number = scene.start(CHECKED, rules=DISCARD)
     scene.rested(number)
-    scene.jobs._pool.ask(lambda connection: connection.execute("SET statement_timeout = '1s'"))
+    scene.jobs._pool.ask(lambda connection: connection.execute("SET statement_timeout = '5s'"))
     scene.step()
     assert scene.job(number).counts == {"discarded": MANY + 1}
     scene.session.execute("RESET statement_timeout")
