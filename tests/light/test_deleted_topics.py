@@ -19,6 +19,7 @@ def test_until_current_does_not_wait_for_what_is_left_in_it(scene: Scene, words:
     late.send(1, schema=_UNKNOWN)
     worker = scene.workers.run(scene.job(plain, late, grace=3600.0), "--until-current", *words)
     eventually(lambda: "record.schema_unknown" in worker.text(), "its record waits for the registry")
+    eventually(lambda: scene.target.ask("SELECT to_regclass('public.plain') IS NOT NULL") == [(True,)], "it is made")
     eventually(lambda: scene.target.ask("SELECT count(*) FROM plain") == [(1,)], "the other is read")
     assert worker.code is None
     scene.broker.forbid(late.name, KafkaError.UNKNOWN_TOPIC_OR_PART)
