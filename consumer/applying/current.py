@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from consumer.core import waiting
 from consumer.core.failure_kind import ErrorType, Scope
 from consumer.core.flags import Flag
-from consumer.core.kinds import KINDS
+from consumer.core.kinds import DEPENDENT, KINDS
 from consumer.core.letters import State
 from consumer.core.records import TopicPartition
 from consumer.ports.target import Overview, Stored, Underway
@@ -113,4 +113,8 @@ def _resting(one: Underway, held: Mapping[TopicPartition, str], off: Collection[
     # what time heals of a table, as a lock, is tried again until it has
     if comes and kind is not None and kind.scope is Scope.TABLE and kind.type is not ErrorType.TRANSIENT:
         return f"they wait for their table ({kind.name}). {kind.remedy}"
+    if comes and one.kind in DEPENDENT and one.often:
+        return (
+            "they wait for other rows, which did not come with what was there. They are tried again for a while longer"
+        )
     return held.get(one.at) if comes else None

@@ -166,6 +166,7 @@ class Underway:
     """Open letters of one partition, with one kind of failure, that are not at rest.
 
     `state`: they are tried again or sent again; dead ones only wait to be published. `unpublished`: so do all of these.
+    `often`: all of these were tried so often that what is there by now would have come.
     """
 
     at: TopicPartition
@@ -173,6 +174,7 @@ class Underway:
     state: State
     unpublished: bool
     letters: int
+    often: bool = False
 
 
 class Overview(Protocol):

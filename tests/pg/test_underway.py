@@ -42,6 +42,15 @@ def test_letters_that_are_tried_again_or_to_be_published_are_under_way(
     assert found == ([expected] if waited else [])
 
 
+def test_letters_that_were_tried_often_are_told_apart(session: psycopg.Connection, pools: Pools, group: str) -> None:
+    """Of those that wait for other rows nothing more is to be expected of what is there."""
+    for offset in (8, 9):
+        session.execute(LETTER, (group, offset, "retrying", 0, "retrying"))
+    session.execute('UPDATE headrace.letters SET attempt = "offset" WHERE group_name = %s', (group,))
+    found = PostgresOverview(pools(), group).underway({AT: 10})
+    assert [(one.often, one.letters) for one in found] == [(False, 1), (True, 1)]
+
+
 def test_flags_that_are_off_are_known(session: psycopg.Connection, pools: Pools, group: str) -> None:
     """By those who wait for what they keep."""
     overview = PostgresOverview(pools(), group)

@@ -1,6 +1,7 @@
 """How far a group is from the ends noted, and what it does not wait for."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -130,6 +131,8 @@ RETRYING, REPLAYING, DEAD = letters(State.RETRYING), letters(State.REPLAYING), l
     [
         pytest.param(DONE, RETRYING, (), False, None, id="tried again"),
         pytest.param(DONE, REPLAYING, (), False, None, id="sent again"),
+        pytest.param(DONE, replace(RETRYING, often=True), (), True, "wait for other rows", id="often, for other rows"),
+        pytest.param(DONE, replace(letters(State.RETRYING, "record.check"), often=True), (), False, None, id="often"),
         pytest.param(DONE, letters(State.RETRYING, "registry.away"), (), False, None, id="the registry is away"),
         pytest.param(DONE, DEAD, (), False, None, id="dead and not published"),
         pytest.param(STOPPED, DEAD, (), False, None, id="dead, of a stopped partition"),

@@ -50,7 +50,8 @@ SELECT count(*) = %(most)s OR count(*) FILTER (WHERE NOT fits) > 0 FROM sized
 _UNPUBLISHED = f"SELECT count(*) FROM headrace.letters WHERE group_name = %s AND {TO_PUBLISH}"
 # each kind by its own index: of dead ones there may be many
 _UNDERWAY = """
-SELECT l.topic, l.partition, l.kind, l.state, l.published_attempt < l.attempt AS unpublished, count(*) AS letters
+SELECT l.topic, l.partition, l.kind, l.state, l.published_attempt < l.attempt AS unpublished,
+    l.attempt > %(often)s AS often, count(*) AS letters
 FROM (
     SELECT * FROM headrace.letters WHERE group_name = %(group)s AND state IN ('retrying', 'replaying')
     UNION ALL
@@ -58,8 +59,10 @@ FROM (
 ) AS l
 JOIN unnest(%(topics)s::text[], %(partitions)s::int[], %(ends)s::bigint[]) AS w(topic, partition, before)
     ON w.topic = l.topic AND w.partition = l.partition AND l."offset" < w.before
-GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
 """
+# with the default delays within an hour
+_OFTEN = 8
 _MOST_HELD = """
 SELECT max(waiting) FROM (
     SELECT count(*) AS waiting FROM headrace.letters l
@@ -158,6 +161,7 @@ def underway(connection: psycopg.Connection, group: str, ends: Mapping[TopicPart
         "topics": [at.topic for at in ends],
         "partitions": [at.partition for at in ends],
         "ends": list(ends.values()),
+        "often": _OFTEN,
     }
     with translated("look for letters under way"), connection.cursor(row_factory=namedtuple_row) as cursor:
         rows: list[Any] = cursor.execute(_UNDERWAY, values).fetchall()
@@ -168,6 +172,7 @@ def underway(connection: psycopg.Connection, group: str, ends: Mapping[TopicPart
             state=State(row.state),
             unpublished=row.unpublished,
             letters=row.letters,
+            often=row.often,
         )
         for row in rows
     ]
