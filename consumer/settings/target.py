@@ -117,7 +117,10 @@ class Batch(Section):
         default=32 << 20, ge=1 << 16, le=256 << 20, description="Bytes of raw records after which a batch closes."
     )
     queue_bytes: int = Field(
-        default=96 << 20, ge=1 << 16, le=1 << 30, description="Most bytes that wait between reading and applying."
+        default=96 << 20,
+        ge=1 << 16,
+        le=1 << 30,
+        description="Bytes that wait between reading and applying, from which on no further batch is added.",
     )
     queue_batches: int = Field(default=2, ge=1, le=16, description="Most batches that wait there.")
     smallest_block: int = Field(

@@ -46,8 +46,8 @@ class Worker(Section):
     name: str = Field(
         default_factory=host_name,
         pattern=rf"^[A-Za-z0-9_.-]{{1,{MOST_NAME}}}$",
-        description="Name in positions and ledger: up to 40 letters, digits, dots, dashes or underscores. Default: the "
-        "host's name, without what does not fit.",
+        description="Begins its name in positions and ledger: up to 40 letters, digits, dots, dashes or underscores. "
+        "Default: the host's name, without what does not fit.",
     )
     drain_timeout: float = Field(
         default=20.0, ge=1, le=600, description="Seconds that a stop gives the batch in flight to finish."

@@ -13,9 +13,9 @@ from tools.pages.markdown import code, page, table
 
 _INTRO = """\
 Settings stand in `headrace.toml` (another file: `headrace run --config FILE`). An environment variable wins over the
-file; its value is JSON where the type is a list or a table. Unknown names are mistakes. All mistakes are reported
-together at the start, each with its name and what is allowed. Some settings are also checked against each other; the
-message names both.
+file; its value is JSON where the type is a list or a table, and a table's names are added to those of the file. Unknown
+names are mistakes. All mistakes are reported together at the start, each with its name and what is allowed. Some
+settings are also checked against each other; the message names both.
 
 The same as a JSON schema for editors: [settings.schema.json](../../schemas/settings.schema.json)."""
 _HEAD = ("setting", "type", "default", "bounds", "environment", "meaning")
