@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from consumer.core.jobs import JobKind, Progress, Step, next_step
 from consumer.core.steering import Steer
 from consumer.edges.breaker import CircuitBreaker
-from consumer.edges.postgres.jobs import PostgresJobs
+from consumer.edges.postgres.jobs import Portion, PostgresJobs
 from consumer.edges.postgres.pool import TargetPool
 from consumer.edges.postgres.session import SessionSettings
 from consumer.ports.desk import Note
@@ -81,8 +81,8 @@ class Play:
             self.scene.step()
             return
 
-        def act(session: psycopg.Connection, group: str, ids: Sequence[int], _: str) -> Sequence[int]:
-            replay(session, group, ids, most=3)
+        def act(session: psycopg.Connection, group: str, portion: Portion) -> Sequence[int]:
+            replay(session, group, portion.letters, most=3)
             raise Crash
 
         def decide(progress: Progress) -> Step:

@@ -9,7 +9,7 @@ from consumer.core.failure import Persistent, Transient, failed
 from consumer.core.jobs import JobKind, next_step
 from consumer.core.kinds import KINDS
 from consumer.core.steering import Steer
-from consumer.edges.postgres.jobs import PostgresJobs
+from consumer.edges.postgres.jobs import Portion, PostgresJobs
 from consumer.ports.desk import Note
 from dlq.actions import replay
 from dlq.jobs import decide
@@ -29,10 +29,10 @@ def scene(session: psycopg.Connection, pools: Pools, group: str) -> Scene:
 def unable(pools: Pools, scene: Scene, bad: Sequence[int], error: Exception) -> PostgresJobs:
     """Steps of jobs, of which those with these letters can't be taken."""
 
-    def act(session: psycopg.Connection, group: str, ids: Sequence[int], _: str) -> Sequence[int]:
-        if set(ids) & set(bad):
+    def act(session: psycopg.Connection, group: str, portion: Portion) -> Sequence[int]:
+        if set(portion.letters) & set(bad):
             raise error
-        return replay(session, group, ids).changed
+        return replay(session, group, portion.letters).changed
 
     return PostgresJobs(pools(), scene.group, {JobKind.REPLAY: act})
 
